@@ -1,0 +1,84 @@
+// swift-tools-version: 6.0
+// VMRUN_EMBEDDED=1 builds the release binary in Embedded Swift (static, position independent);
+// without it the same sources build in normal Swift, which is what the unit tests use.
+
+import PackageDescription
+
+let embedded = Context.environment["VMRUN_EMBEDDED"] == "1"
+
+let swiftSettings: [SwiftSetting] = [
+    .unsafeFlags(["-warnings-as-errors"]),
+] + (embedded ? [
+    .enableExperimentalFeature("Embedded"),
+    .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
+] : [])
+
+let cSettings: [CSetting] = [
+    .define("_GNU_SOURCE"),
+    .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]),
+]
+
+// -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md.
+let staticLink: [LinkerSetting] = embedded ? [
+    .unsafeFlags([
+        "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
+    ]),
+    .linkedLibrary("m"),
+] : []
+
+/// A module of the product: its name is its folder, the arrows run downward only.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: [.unsafeFlags(["-warnings-as-errors"])])
+}
+
+var targets: [Target] = [
+    .target(name: "CShim", cSettings: cSettings),
+    .systemLibrary(name: "CLibElf"),
+    module("Host", ["CShim"]),
+    module("KVM", ["CShim", "Host"]),
+    module("LinuxABI", ["CShim"]),
+    module("GuestMemory", ["CShim", "Host", "LinuxABI"]),
+    module("GuestImage", ["CShim", "CLibElf", "Host", "LinuxABI", "GuestMemory"]),
+    module("Machine", ["CShim", "Host", "KVM", "LinuxABI", "GuestMemory"]),
+    module("Signals", ["CShim", "Host", "LinuxABI", "GuestMemory", "Machine"]),
+    module("Sysroot", ["CShim", "Host", "LinuxABI"]),
+    module("SyntheticFS", ["CShim", "Host", "LinuxABI", "Sysroot"]),
+    module("Process", [
+        "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+        "SyntheticFS",
+    ]),
+    module("Syscalls", [
+        "CShim", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
+        "Process",
+    ]),
+    .executableTarget(
+        name: "vmrun",
+        dependencies: [
+            "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "SyntheticFS", "Process", "Syscalls",
+        ],
+        swiftSettings: swiftSettings, linkerSettings: staticLink),
+    .executableTarget(
+        name: "syscall-docs", dependencies: ["LinuxABI", "Syscalls"], swiftSettings: swiftSettings,
+        linkerSettings: staticLink),
+]
+
+if !embedded {
+    targets += [
+        tests("HostTests", ["Host", "CShim"]),
+        tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
+    ]
+}
+
+let package = Package(
+    name: "vmrun",
+    products: [
+        .executable(name: "vmrun", targets: ["vmrun"]),
+        .executable(name: "syscall-docs", targets: ["syscall-docs"]),
+    ],
+    targets: targets,
+    swiftLanguageModes: [.v5])

@@ -1,0 +1,9 @@
+// The only C and assembly of vmrun. Each header says why its part cannot be Swift.
+#pragma once
+
+#include "vmrun_abi.h"
+#include "vmrun_copy.h"
+#include "vmrun_kvm.h"
+#include "vmrun_signal.h"
+#include "vmrun_syscall.h"
+#include "vmrun_thread.h"

@@ -1,0 +1,37 @@
+// Host signal handling. In C because a handler may run at any instruction, where Swift's runtime may not.
+#pragma once
+
+#include <stdint.h>
+
+/// The signal that makes a vCPU thread leave KVM_RUN or a host call. Shared with the guest, which may use the number
+/// too: vmrun's own carry VMRUN_KICK_VALUE.
+#define VMRUN_KICK_SIGNAL 64
+#define VMRUN_KICK_VALUE 0x766d6b696b636bull
+
+/// How the host treats a signal.
+enum vmrun_disposition { VMRUN_DISPOSITION_DEFAULT, VMRUN_DISPOSITION_IGNORE, VMRUN_DISPOSITION_CAPTURE };
+
+/// Sets the host's disposition. `flags` are SA_* bits that the kernel shall apply on the guest's behalf (SA_RESTART,
+/// SA_NOCLDSTOP, SA_NOCLDWAIT, SA_RESETHAND). Signals that vmrun needs itself are captured whatever is asked. 0 or -errno.
+long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint64_t flags);
+
+/// The host's present disposition, for what a parent left ignored: 1 where `signal` is ignored.
+int vmrun_is_ignored(int signal);
+
+/// True for the signals that vmrun keeps a handler for in every case (faults and the kick).
+int vmrun_is_always_captured(int signal);
+
+/// Installs the handlers of the signals that vmrun needs itself.
+void vmrun_install_handlers(void);
+
+/// Makes `mask` the host's blocked mask, less what vmrun needs unblocked.
+void vmrun_set_host_mask(uint64_t mask);
+
+/// Makes thread `tid` of this process leave the guest. 0 or -errno.
+long vmrun_kick(int32_t tid);
+
+/// Ends the whole process by `signal` with the kernel's default action (never returns).
+__attribute__((noreturn)) void vmrun_die_by_signal(int signal);
+
+/// Index into vmrun_thread.deferred_info, or -1.
+int vmrun_deferred_index(int signal);

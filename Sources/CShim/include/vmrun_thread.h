@@ -1,0 +1,54 @@
+// Per-thread state that signal handlers reach, and the ways a host thread or process comes to life. In C because
+// thread-local storage, fork and clone may run no Swift between the call and the child's first steps.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+struct kvm_run;
+
+/// Signals that vmrun itself needs unblocked on the host whatever the guest blocks: SIGSEGV and SIGBUS (guest copies
+/// fault), and the kick. While the guest blocks one, an instance of it waits in `deferred`.
+#define VMRUN_DEFERRED_SIGNALS 3
+
+enum {
+    /// A signal for the guest has been captured, or a deferred one became deliverable.
+    VMRUN_ATTENTION_SIGNAL = 1,
+    /// Another thread of vmrun asks this one to leave the guest and look at `requests`.
+    VMRUN_ATTENTION_KICK = 2,
+};
+
+/// What the signal handler knows of its host thread. The owner is the thread itself; other threads only set
+/// `requests`.
+struct vmrun_thread {
+    volatile uint32_t attention;
+    /// The captured signal, 0 for none: taken from the kernel, not yet delivered to the guest. While one is held
+    /// every other signal stays blocked, hence pending in the kernel, whose queueing rules thereby apply unchanged.
+    volatile int32_t captured;
+    volatile uint32_t requests;
+    /// Bit i: deferred_info[i] holds a pending signal (0 SIGSEGV, 1 SIGBUS, 2 the kick's number).
+    volatile uint32_t deferred;
+    struct kvm_run *run;
+    /// The guest's blocked mask, bit n-1 for signal n, as the guest sees it.
+    volatile uint64_t blocked;
+    /// The mask that was in force when `captured` was taken: what the guest's frame restores.
+    volatile uint64_t captured_mask;
+    siginfo_t captured_info;
+    siginfo_t deferred_info[VMRUN_DEFERRED_SIGNALS];
+    /// Host thread id.
+    int32_t tid;
+};
+
+/// The state of the calling thread, or NULL before vmrun_thread_attach.
+struct vmrun_thread *vmrun_thread_self(void);
+void vmrun_thread_attach(struct vmrun_thread *thread);
+
+/// fork(2) through libc, so that its allocator is consistent in the child. Returns the pid, 0 in the child, or -errno.
+long vmrun_fork(void);
+
+/// Starts `body(argument)` in a child made by clone(2) with `flags` (CLONE_VM among them) on the given stack; the
+/// child ends by leaving with exit_group. Returns the child's pid or -errno.
+long vmrun_clone_helper(int (*body)(void *), void *stack_top, int flags, void *argument);
+
+/// A detached host thread with a stack of `stack_size` bytes and every signal blocked. 0 or -errno.
+long vmrun_start_thread(void (*body)(void *), void *argument, uint64_t stack_size);

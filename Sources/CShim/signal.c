@@ -1,0 +1,202 @@
+#include "vmrun_signal.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "vmrun_copy.h"
+#include "vmrun_syscall.h"
+#include "vmrun_thread.h"
+
+// The kernel's struct sigaction: glibc's refuses the two signals that its own threads library uses, and the guest
+// may use them too.
+struct kernel_sigaction {
+    uintptr_t handler;
+    unsigned long flags;
+#if defined(__x86_64__)
+    void (*restorer)(void);
+#endif
+    uint64_t mask;
+};
+
+#define KERNEL_SA_RESTORER 0x04000000ul
+#define BIT(signal) (1ull << ((signal)-1))
+#define NEVER_BLOCKED (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(VMRUN_KICK_SIGNAL))
+
+extern const char vmrun_isc_begin[], vmrun_isc_syscall[], vmrun_isc_end[], vmrun_isc_abort[];
+
+#if defined(__x86_64__)
+void vmrun_restorer(void);
+__asm__(".text\n"
+        ".globl vmrun_restorer\n"
+        ".type vmrun_restorer, @function\n"
+        "vmrun_restorer:\n"
+        "    mov $15, %eax\n"
+        "    syscall\n"
+        ".size vmrun_restorer, . - vmrun_restorer\n");
+#define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.gregs[REG_RAX])
+#elif defined(__aarch64__)
+#define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.pc)
+#define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.regs[0])
+#endif
+
+int vmrun_deferred_index(int signal)
+{
+    switch (signal) {
+    case SIGSEGV: return 0;
+    case SIGBUS: return 1;
+    case VMRUN_KICK_SIGNAL: return 2;
+    default: return -1;
+    }
+}
+
+int vmrun_is_always_captured(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP ||
+           signal == VMRUN_KICK_SIGNAL;
+}
+
+// A fault in vmrun's own code: say so, and never as if the guest had died by it.
+static void __attribute__((noreturn)) internal_fault(int signal, const siginfo_t *info, uintptr_t ip)
+{
+    char text[160];
+    int length = snprintf(text, sizeof text,
+                          "vmrun: internal error: signal %d at %#lx (address %#lx); please report this\n", signal,
+                          (unsigned long)ip, (unsigned long)info->si_addr);
+    vmrun_syscall(SYS_write, 2, (long)text, length, 0, 0, 0);
+    vmrun_syscall(SYS_exit_group, 125, 0, 0, 0, 0, 0);
+    __builtin_unreachable();
+}
+
+static void leave_guest(struct vmrun_thread *thread, uint32_t why)
+{
+    __atomic_or_fetch(&thread->attention, why, __ATOMIC_RELAXED);
+    if (thread->run)
+        thread->run->immediate_exit = 1;
+}
+
+static void handler(int signal, siginfo_t *info, void *opaque)
+{
+    ucontext_t *context = opaque;
+    uintptr_t ip = CONTEXT_IP(context);
+    int kernel_fault = info->si_code > 0 && info->si_code < SI_KERNEL + 1 &&
+                       (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+                        signal == SIGTRAP);
+    if (kernel_fault) {
+        uintptr_t target = vmrun_copy_fixup(ip);
+        if (!target)
+            internal_fault(signal, info, ip);
+        CONTEXT_IP(context) = target;
+        return;
+    }
+    struct vmrun_thread *thread = vmrun_thread_self();
+    if (!thread)
+        return;
+
+    if (signal == VMRUN_KICK_SIGNAL && info->si_code == SI_QUEUE &&
+        (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE &&
+        info->si_pid == (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0)) {
+        leave_guest(thread, VMRUN_ATTENTION_KICK);
+    } else {
+        uint64_t *mask = (uint64_t *)&context->uc_sigmask;
+        int index = vmrun_deferred_index(signal);
+        if (index >= 0 && (thread->captured || (thread->blocked & BIT(signal)))) {
+            if (!(thread->deferred & (1u << index))) {
+                thread->deferred_info[index] = *info;
+                thread->deferred |= 1u << index;
+            }
+            if (thread->blocked & BIT(signal))
+                return;
+        } else {
+            thread->captured = signal;
+            thread->captured_info = *info;
+            // The three are unblocked on the host even where the guest blocks them.
+            thread->captured_mask = (*mask & ~NEVER_BLOCKED) | (thread->blocked & NEVER_BLOCKED);
+            *mask = ~NEVER_BLOCKED;
+        }
+        leave_guest(thread, VMRUN_ATTENTION_SIGNAL);
+    }
+
+    if (ip >= (uintptr_t)vmrun_isc_begin && ip <= (uintptr_t)vmrun_isc_syscall) {
+        if (ip == (uintptr_t)vmrun_isc_syscall && CONTEXT_RESULT(context) == SYS_restart_syscall) {
+            // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
+            CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
+            CONTEXT_RESULT(context) = -EINTR;
+        } else {
+            CONTEXT_IP(context) = (uintptr_t)vmrun_isc_abort;
+        }
+    }
+}
+
+static long set_action(int signal, uintptr_t function, uint64_t flags)
+{
+    struct kernel_sigaction action = {.handler = function, .flags = flags | SA_SIGINFO, .mask = ~0ull};
+#if defined(__x86_64__)
+    action.flags |= KERNEL_SA_RESTORER;
+    action.restorer = vmrun_restorer;
+#endif
+    return vmrun_syscall(SYS_rt_sigaction, signal, (long)&action, 0, 8, 0, 0);
+}
+
+long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint64_t flags)
+{
+    if (vmrun_is_always_captured(signal))
+        return set_action(signal, (uintptr_t)handler, flags & ~(uint64_t)SA_RESETHAND);
+    switch (disposition) {
+    case VMRUN_DISPOSITION_DEFAULT: return set_action(signal, (uintptr_t)SIG_DFL, flags);
+    case VMRUN_DISPOSITION_IGNORE: return set_action(signal, (uintptr_t)SIG_IGN, flags);
+    default: return set_action(signal, (uintptr_t)handler, flags);
+    }
+}
+
+int vmrun_is_ignored(int signal)
+{
+    struct kernel_sigaction action = {0};
+    vmrun_syscall(SYS_rt_sigaction, signal, 0, (long)&action, 8, 0, 0);
+    return action.handler == (uintptr_t)SIG_IGN;
+}
+
+void vmrun_install_handlers(void)
+{
+    for (int signal = 1; signal <= 64; signal++)
+        if (vmrun_is_always_captured(signal))
+            set_action(signal, (uintptr_t)handler, 0);
+}
+
+void vmrun_set_host_mask(uint64_t mask)
+{
+    mask &= ~NEVER_BLOCKED;
+    vmrun_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, 8, 0, 0);
+}
+
+long vmrun_kick(int32_t tid)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = VMRUN_KICK_SIGNAL;
+    info.si_code = SI_QUEUE;
+    info.si_pid = (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    info.si_value.sival_ptr = (void *)(uintptr_t)VMRUN_KICK_VALUE;
+    return vmrun_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, VMRUN_KICK_SIGNAL, (long)&info, 0, 0);
+}
+
+void vmrun_die_by_signal(int signal)
+{
+    struct kernel_sigaction action;
+    memset(&action, 0, sizeof action);
+    uint64_t mask = BIT(signal);
+    vmrun_syscall(SYS_rt_sigaction, signal, (long)&action, 0, 8, 0, 0);
+    vmrun_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&mask, 0, 8, 0, 0);
+    long pid = vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), tid = vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    vmrun_syscall(SYS_tgkill, pid, tid, signal, 0, 0, 0);
+    vmrun_syscall(SYS_exit_group, 128 + signal, 0, 0, 0, 0, 0);
+    __builtin_unreachable();
+}

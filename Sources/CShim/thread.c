@@ -1,0 +1,73 @@
+#include "vmrun_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmrun_syscall.h"
+
+static __thread struct vmrun_thread *self;
+
+struct vmrun_thread *vmrun_thread_self(void)
+{
+    return self;
+}
+
+void vmrun_thread_attach(struct vmrun_thread *thread)
+{
+    self = thread;
+    if (thread)
+        thread->tid = (int32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+long vmrun_fork(void)
+{
+    pid_t pid = fork();
+    return pid < 0 ? -errno : pid;
+}
+
+long vmrun_clone_helper(int (*body)(void *), void *stack_top, int flags, void *argument)
+{
+    int pid = clone(body, stack_top, flags, argument);
+    return pid < 0 ? -errno : pid;
+}
+
+struct start {
+    void (*body)(void *);
+    void *argument;
+};
+
+static void *start_routine(void *opaque)
+{
+    struct start start = *(struct start *)opaque;
+    free(opaque);
+    start.body(start.argument);
+    return NULL;
+}
+
+long vmrun_start_thread(void (*body)(void *), void *argument, uint64_t stack_size)
+{
+    struct start *start = malloc(sizeof *start);
+    if (!start)
+        return -ENOMEM;
+    *start = (struct start){body, argument};
+
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, stack_size);
+
+    // The new thread inherits the mask: nothing may reach it before it has a vmrun_thread.
+    uint64_t all = ~0ull, before;
+    vmrun_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, 8, 0, 0);
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, start_routine, start);
+    vmrun_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+    pthread_attr_destroy(&attributes);
+    if (error)
+        free(start);
+    return -error;
+}

@@ -1,0 +1,52 @@
+import CShim
+
+/// The host-system-call boundary. Every call vmrun makes for itself goes through here; guest calls that are forwarded go
+/// through `vmrun_interruptible_syscall`.
+public enum Host {
+    /// The raw call: the kernel's value, or -errno.
+    @inlinable
+    public static func raw(
+        _ number: Int32, _ a0: Int = 0, _ a1: Int = 0, _ a2: Int = 0, _ a3: Int = 0, _ a4: Int = 0, _ a5: Int = 0
+    ) -> Int {
+        vmrun_syscall(Int(number), a0, a1, a2, a3, a4, a5)
+    }
+
+    /// As `raw`, with errors thrown. With `retryOnInterrupt` a call that a signal ended is made again.
+    @inlinable
+    @discardableResult
+    public static func call(
+        _ number: Int32, _ a0: Int = 0, _ a1: Int = 0, _ a2: Int = 0, _ a3: Int = 0, _ a4: Int = 0, _ a5: Int = 0,
+        retryOnInterrupt: Bool = false
+    ) throws(HostError) -> Int {
+        while true {
+            let result = raw(number, a0, a1, a2, a3, a4, a5)
+            if result >= 0 || result < -4095 { return result }
+            if retryOnInterrupt && result == -Int(EINTR) { continue }
+            throw HostError(Int32(-result))
+        }
+    }
+}
+
+extension UnsafePointer {
+    /// The address as a system call argument.
+    @inlinable
+    public var argument: Int { Int(bitPattern: self) }
+}
+
+extension UnsafeMutablePointer {
+    /// The address as a system call argument.
+    @inlinable
+    public var argument: Int { Int(bitPattern: self) }
+}
+
+extension UnsafeRawPointer {
+    /// The address as a system call argument.
+    @inlinable
+    public var argument: Int { Int(bitPattern: self) }
+}
+
+extension UnsafeMutableRawPointer {
+    /// The address as a system call argument.
+    @inlinable
+    public var argument: Int { Int(bitPattern: self) }
+}

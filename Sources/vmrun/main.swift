@@ -1,0 +1,2 @@
+import Host
+Message.fail("not yet")
