@@ -1,0 +1,31 @@
+import CShim
+import Host
+
+/// One VM: guest-physical memory and vCPUs. Usable only in the mm that created it, so a fork child makes a new one.
+public final class VirtualMachine {
+    public let system: KVMSystem
+    public let descriptor: Int32
+
+    public init(_ system: KVMSystem) throws(HostError) {
+        self.system = system
+        let result = try Host.call(
+            Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), retryOnInterrupt: true)
+        descriptor = InternalDescriptors.adopt(Int32(result))
+    }
+
+    /// KVM_SET_USER_MEMORY_REGION: guest-physical [`guestPhysical`, + `size`) is the host memory at `host`, whatever is
+    /// mapped there at the moment of each access. All three are multiples of 4096.
+    public func setMemoryRegion(
+        slot: UInt32, guestPhysical: UInt64, size: UInt64, host: UInt64
+    ) throws(HostError) {
+        var region = kvm_userspace_memory_region(
+            slot: slot, flags: 0, guest_phys_addr: guestPhysical, memory_size: size, userspace_addr: host)
+        let result = withUnsafeMutablePointer(to: &region) {
+            Host.raw(
+                Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_SET_USER_MEMORY_REGION), $0.argument)
+        }
+        if result < 0 { throw HostError(Int32(-result)) }
+    }
+
+    deinit { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
+}
