@@ -76,6 +76,12 @@ static void __attribute__((noreturn)) internal_fault(int signal, const siginfo_t
     __builtin_unreachable();
 }
 
+long vmrun_requeue(int signal, const siginfo_t *info)
+{
+    long pid = vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), tid = vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return vmrun_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, (long)info, 0, 0);
+}
+
 static void leave_guest(struct vmrun_thread *thread, uint32_t why)
 {
     __atomic_or_fetch(&thread->attention, why, __ATOMIC_RELAXED);
@@ -116,10 +122,13 @@ static void handler(int signal, siginfo_t *info, void *opaque)
             if (thread->blocked & BIT(signal))
                 return;
         } else {
-            thread->captured = signal;
-            thread->captured_info = *info;
-            // The three are unblocked on the host even where the guest blocks them.
-            thread->captured_mask = (*mask & ~NEVER_BLOCKED) | (thread->blocked & NEVER_BLOCKED);
+            // One at a time: a second one, in the instant in which the mask is being opened, goes back to the kernel.
+            if (thread->captured) {
+                vmrun_requeue(signal, info);
+            } else {
+                thread->captured_info = *info;
+                thread->captured = signal;
+            }
             *mask = ~NEVER_BLOCKED;
         }
         leave_guest(thread, VMRUN_ATTENTION_SIGNAL);

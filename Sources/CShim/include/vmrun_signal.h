@@ -1,6 +1,7 @@
 // Host signal handling. In C because a handler may run at any instruction, where Swift's runtime may not.
 #pragma once
 
+#include <signal.h>
 #include <stdint.h>
 
 /// The signal that makes a vCPU thread leave KVM_RUN or a host call. Shared with the guest, which may use the number
@@ -26,6 +27,9 @@ void vmrun_install_handlers(void);
 
 /// Makes `mask` the host's blocked mask, less what vmrun needs unblocked.
 void vmrun_set_host_mask(uint64_t mask);
+
+/// Gives a captured signal back to the kernel, pending for the calling thread. 0 or -errno.
+long vmrun_requeue(int signal, const siginfo_t *info);
 
 /// Makes thread `tid` of this process leave the guest. 0 or -errno.
 long vmrun_kick(int32_t tid);

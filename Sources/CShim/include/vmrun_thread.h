@@ -31,8 +31,6 @@ struct vmrun_thread {
     struct kvm_run *run;
     /// The guest's blocked mask, bit n-1 for signal n, as the guest sees it.
     volatile uint64_t blocked;
-    /// The mask that was in force when `captured` was taken: what the guest's frame restores.
-    volatile uint64_t captured_mask;
     siginfo_t captured_info;
     siginfo_t deferred_info[VMRUN_DEFERRED_SIGNALS];
     /// Host thread id.

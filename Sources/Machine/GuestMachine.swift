@@ -1,0 +1,183 @@
+import CShim
+import GuestMemory
+import Host
+import KVM
+import LinuxABI
+
+/// The machine of one address space: its VM, its page tables, and the arena chunks that KVM knows. Shared by the vCPUs;
+/// the lock guards tables and slots.
+public final class GuestMachine {
+    let vm: VirtualMachine
+    let memory: KernelMemory
+    let tables: PageTables
+    let features: CPUFeatures
+    private let slots: SlotCounter
+    private let lock = Lock()
+    private let mappings: any GuestMappings
+    private var nextCPU = 0
+    /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
+    private var nextPhysical: UInt64 = 4 << 30
+    private let vdso: HostVDSO
+
+    static let chunkSize: UInt64 = 64 << 20
+    static let largeChunkSize: UInt64 = 1 << 30
+
+    public init(_ system: KVMSystem, mappings: any GuestMappings, vdso: HostVDSO) throws(MachineFailure) {
+        do throws(HostError) { vm = try VirtualMachine(system) } catch { throw .kvm("KVM_CREATE_VM", error.number) }
+        let slots = SlotCounter(limit: system.capability(KVM_CAP_NR_MEMSLOTS))
+        self.slots = slots
+        self.mappings = mappings
+        self.vdso = vdso
+        features = try CPUFeatures(system)
+        memory = try KernelMemory(vm) { slots.next() }
+        tables = try PageTables(memory)
+        try SystemTables.install(memory, tables)
+        try mapVDSO()
+    }
+
+    /// Hands out memslot numbers. A class because KernelMemory needs one before the machine is complete.
+    final class SlotCounter {
+        private var value: UInt32 = 0
+        private let limit: UInt32
+
+        init(limit: Int) { self.limit = UInt32(clamping: limit) }
+
+        func next() -> UInt32 {
+            defer { value &+= 1 }
+            return value
+        }
+
+        var exhausted: Bool { value >= limit }
+    }
+
+    /// The number for a new vCPU, never used before in this VM.
+    func takeCPUNumber() -> Int {
+        lock.withLock {
+            defer { nextCPU += 1 }
+            return nextCPU
+        }
+    }
+
+    func withTables<Result>(_ body: (PageTables, KernelMemory) throws(MachineFailure) -> Result) throws(MachineFailure)
+        -> Result
+    {
+        lock.lock()
+        defer { lock.unlock() }
+        return try body(tables, memory)
+    }
+
+    // MARK: Chunks
+
+    private func addSlot(physical: UInt64, size: UInt64, host: UInt64) throws(MachineFailure) {
+        if slots.exhausted { throw .outOfMemory("memslots: the guest's memory is scattered too widely") }
+        do throws(HostError) {
+            try vm.setMemoryRegion(slot: slots.next(), guestPhysical: physical, size: size, host: host)
+        } catch {
+            throw .kvm("KVM_SET_USER_MEMORY_REGION", error.number)
+        }
+    }
+
+    /// Makes the chunk around `address` reachable. A chunk is a memslot over host addresses, mapped or not: what is behind
+    /// it is the host mm's business. Called with the lock held.
+    private func addChunk(_ address: UInt64, _ mapping: GuestMapping) throws(MachineFailure) {
+        var start = address & ~(Self.chunkSize - 1)
+        var size = Self.chunkSize
+        let large = address & ~(Self.largeChunkSize - 1)
+        if mapping.start <= large && mapping.end >= large + Self.largeChunkSize && !isTouched(large) {
+            start = large
+            size = Self.largeChunkSize
+        }
+        let physical = nextPhysical
+        guard physical + size <= features.physicalLimit else {
+            throw .outOfMemory("guest-physical addresses: the guest's memory is scattered too widely")
+        }
+        try addSlot(physical: physical, size: size, host: start)
+        nextPhysical += size
+        try tables.mapBlocks(start, physical: physical, size: size)
+    }
+
+    /// Whether any chunk exists in the 1 GiB block at `start`.
+    private func isTouched(_ start: UInt64) -> Bool {
+        guard let entry = tables.existingEntry(start, level: 3) else { return false }
+        return entry.pointee & PageTables.present != 0
+    }
+
+    private func mapVDSO() throws(MachineFailure) {
+        guard vdso.end > vdso.start else { return }
+        // Guest-physical space just below the chunks, above KernelMemory's blocks.
+        let physical: UInt64 = (4 << 30) - (64 << 20)
+        try addSlot(physical: physical, size: vdso.end - vdso.start, host: vdso.start)
+        var offset: UInt64 = 0
+        while vdso.start + offset < vdso.end {
+            try tables.mapPage(
+                vdso.start + offset, physical: physical + offset, bits: PageTables.userPage & ~PageTables.writable)
+            offset += 4096
+        }
+    }
+
+    // MARK: Faults
+
+    enum Resolution {
+        /// The tables have changed; the instruction is to be tried again.
+        case retry
+        /// The guest may not do this.
+        case refused(mapped: Bool)
+    }
+
+    /// A fault that the guest's page tables raised at an arena address.
+    func resolveTableFault(_ address: UInt64, write: Bool, fetch: Bool) throws(MachineFailure) -> Resolution {
+        var found = mappings.mapping(containing: address)
+        if found == nil, mappings.growStack(at: address) { found = mappings.mapping(containing: address) }
+        guard let mapping = found else { return .refused(mapped: false) }
+        let needed = fetch ? PROT_EXEC : write ? PROT_WRITE : PROT_READ
+        // x86 cannot write or execute without being able to read.
+        let granted = mapping.protection & (PROT_WRITE | PROT_EXEC) != 0
+            ? mapping.protection | PROT_READ : mapping.protection
+        guard granted & needed != 0 else { return .refused(mapped: true) }
+        lock.lock()
+        defer { lock.unlock() }
+        if tables.translate(address) == nil { try addChunk(address, mapping) }
+        if fetch { try openExecute(address, mapping) }
+        return .retry
+    }
+
+    private func openExecute(_ address: UInt64, _ mapping: GuestMapping) throws(MachineFailure) {
+        let block = address & ~(PageTables.blockSize - 1)
+        let whole = mapping.start <= block && mapping.end >= block + PageTables.blockSize
+        var known = mapping
+        var gap: (start: UInt64, end: UInt64) = (0, 0)
+        try tables.openExecute(address, wholeBlock: whole) { page in
+            if page >= known.start && page < known.end { return known.protection & PROT_EXEC != 0 }
+            if page >= gap.start && page < gap.end { return false }
+            guard let next = mappings.mapping(containing: page) else {
+                gap = (page, page + 4096)
+                return false
+            }
+            known = next
+            return next.protection & PROT_EXEC != 0
+        }
+    }
+
+    /// The region map's word that execution ends in a range; the host call that changes the mapping follows.
+    public func executeRevoked(start: UInt64, end: UInt64) {
+        lock.lock()
+        defer { lock.unlock() }
+        tables.closeExecute(start: start, end: end)
+    }
+
+    /// Guest-physical address behind `address`, for the probe.
+    func translate(_ address: UInt64) -> UInt64? {
+        lock.withLock { tables.translate(address) }
+    }
+
+    func recycle(_ probe: FaultProbe) { lock.withLock { probe.release() } }
+
+    func isVDSO(_ address: UInt64) -> Bool { address >= vdso.start && address < vdso.end }
+
+    /// Whether [address, address + length) may be guest memory at all.
+    func isGuestMemory(_ address: UInt64, _ length: UInt64) -> Bool {
+        Arena.contains(GuestAddress(address), length: length)
+    }
+
+    func growStack(at address: UInt64) -> Bool { mappings.growStack(at: address) }
+}

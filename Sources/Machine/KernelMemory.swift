@@ -1,0 +1,83 @@
+import CShim
+import Host
+import KVM
+
+/// Guest-physical memory that the guest's "kernel" side needs: page tables, descriptor tables, stubs, exception stacks. It is
+/// vmrun's memory, outside the arena, at the low end of guest-physical space. Pages are handed out and never taken back.
+final class KernelMemory {
+    static let pageSize: UInt64 = 4096
+    /// Small, because KVM's cost for a memslot grows with its size and most guests never need a second block.
+    private static let blockSize: UInt64 = 4 << 20
+    private static let maximumBlocks = 512
+
+    private let vm: VirtualMachine
+    private let allocateSlot: () -> UInt32
+    /// Host address of each block; block i is at guest-physical i * blockSize.
+    private var blocks: [UInt64] = []
+    private var next: UInt64 = 0
+
+    init(_ vm: VirtualMachine, allocateSlot: @escaping () -> UInt32) throws(MachineFailure) {
+        self.vm = vm
+        self.allocateSlot = allocateSlot
+        try grow()
+    }
+
+    private func grow() throws(MachineFailure) {
+        guard blocks.count < Self.maximumBlocks else { throw .outOfMemory("guest page tables") }
+        let result = Host.raw(
+            Int32(SYS_mmap), 0, Int(Self.blockSize), Int(PROT_READ | PROT_WRITE),
+            Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE), -1, 0)
+        guard result > 0 else { throw .outOfMemory("guest page tables") }
+        // A fork child builds its own machine: copying these pages would be waste.
+        _ = Host.raw(Int32(SYS_madvise), result, Int(Self.blockSize), Int(MADV_DONTFORK))
+        do throws(HostError) {
+            try vm.setMemoryRegion(
+                slot: allocateSlot(), guestPhysical: UInt64(blocks.count) * Self.blockSize, size: Self.blockSize,
+                host: UInt64(result))
+        } catch {
+            throw .kvm("KVM_SET_USER_MEMORY_REGION", error.number)
+        }
+        blocks.append(UInt64(result))
+    }
+
+    /// Guest-physical address of `count` fresh zeroed pages in a row.
+    func allocate(pages count: UInt64 = 1) throws(MachineFailure) -> UInt64 {
+        let size = count * Self.pageSize
+        if next % Self.blockSize + size > Self.blockSize { next = UInt64(blocks.count) * Self.blockSize }
+        if next + size > UInt64(blocks.count) * Self.blockSize { try grow() }
+        let address = next
+        next += size
+        return address
+    }
+
+    /// The host pointer behind a guest-physical address that `allocate` gave.
+    @inline(__always)
+    func pointer(_ guestPhysical: UInt64) -> UnsafeMutableRawPointer {
+        // SAFETY: only addresses that came from `allocate` are passed, so the block exists.
+        UnsafeMutableRawPointer(
+            bitPattern: UInt(blocks[Int(guestPhysical / Self.blockSize)] + guestPhysical % Self.blockSize)
+        ).unsafelyUnwrapped
+    }
+
+    /// The 512 entries of a page table.
+    @inline(__always)
+    func table(_ guestPhysical: UInt64) -> UnsafeMutablePointer<UInt64> {
+        pointer(guestPhysical).assumingMemoryBound(to: UInt64.self)
+    }
+
+    // MARK: Probe pages
+
+    /// Runs of pages that fault probes have given back: probing is frequent in programs that live off SIGSEGV.
+    private var freeProbes: [UInt64] = []
+
+    func takeProbePages(_ count: UInt64) throws(MachineFailure) -> UInt64 {
+        if let pages = freeProbes.popLast() { return pages }
+        return try allocate(pages: count)
+    }
+
+    func returnProbePages(_ pages: UInt64) { freeProbes.append(pages) }
+
+    deinit {
+        for block in blocks { _ = Host.raw(Int32(SYS_munmap), Int(block), Int(Self.blockSize)) }
+    }
+}

@@ -1,0 +1,534 @@
+#if arch(x86_64)
+import CShim
+import Host
+import KVM
+
+/// One vCPU as a Linux user context. Only the host thread that runs it touches it.
+///
+/// Between two stays in the guest the context stands at one of three positions. Register access through `registers` is right
+/// at any of them for the general registers other than rip, rcx, r11 and rflags; `bringToUser` makes those right too.
+public final class GuestCPU {
+    enum Position {
+        /// A plain user context.
+        case user
+        /// Behind the OUT of the system call entry: rip is in the stub, the user's rip and rflags are in rcx and r11.
+        case systemCall
+    }
+
+    let machine: GuestMachine
+    let vcpu: VCPU
+    let index: Int
+    private let exceptionStack: UnsafeMutableRawPointer
+    private var position = Position.user
+    /// The segment registers must be set to ring 3 before the next entry.
+    private var forceUser = false
+    /// The context stands in an exception stub, where it cannot be shown to anyone.
+    private var insideStub = false
+    private var probe: FaultProbe?
+    /// Bytes of the XSAVE image.
+    public static let extendedStateCapacity = 4096
+
+    /// Shared with KVM: valid after every exit, taken over at the next entry when marked dirty.
+    public let registers: UnsafeMutablePointer<kvm_regs>
+    let segments: UnsafeMutablePointer<kvm_sregs>
+
+    public var run: UnsafeMutablePointer<kvm_run> { vcpu.run }
+
+    /// A vCPU that has never run, all registers zero, in ring 3.
+    public init(_ machine: GuestMachine) throws(MachineFailure) {
+        self.machine = machine
+        index = machine.takeCPUNumber()
+        do throws(HostError) { vcpu = try VCPU(machine.vm, id: UInt32(index)) } catch {
+            throw .kvm("KVM_CREATE_VCPU", error.number)
+        }
+        let number = index
+        let page = try machine.withTables { (tables, memory) throws(MachineFailure) in
+            try SystemTables.installPerCPU(number, memory, tables)
+        }
+        exceptionStack = machine.memory.pointer(page)
+        // SAFETY: kvm_run stays mapped as long as the VCPU object, which this object owns.
+        let sync = vmrun_sync_regs(vcpu.run).unsafelyUnwrapped
+        registers = UnsafeMutableRawPointer(sync).advanced(by: MemoryLayout<kvm_sync_regs>.offset(of: \.regs) ?? 0)
+            .assumingMemoryBound(to: kvm_regs.self)
+        segments = UnsafeMutableRawPointer(sync).advanced(by: MemoryLayout<kvm_sync_regs>.offset(of: \.sregs) ?? 0)
+            .assumingMemoryBound(to: kvm_sregs.self)
+        do throws(HostError) { try setUp() } catch { throw .kvm("setting up a vCPU", error.number) }
+    }
+
+    private func setUp() throws(HostError) {
+        try vcpu.control(VMRUN_KVM_SET_CPUID2, UnsafeMutableRawPointer(machine.features.cpuid))
+
+        var system = kvm_sregs()
+        try vcpu.control(VMRUN_KVM_GET_SREGS, &system)
+        system.cr3 = machine.tables.root
+        system.cr0 = 0x8005_0033
+        system.efer = 0xd01
+        system.gdt.base = ShimLayout.gdt
+        system.gdt.limit = 0x7f
+        system.idt.base = ShimLayout.idt
+        system.idt.limit = 0xfff
+        Self.setUserSegments(&system)
+        let data = system.ss
+        (system.ds, system.es, system.fs, system.gs) = (Self.null(data), Self.null(data), Self.null(data), Self.null(data))
+        system.tr = kvm_segment()
+        system.tr.base = ShimLayout.perCPUPage(index)
+        system.tr.limit = ShimLayout.tssLimit
+        system.tr.selector = ShimLayout.Selector.task
+        system.tr.type = 11
+        system.tr.present = 1
+        system.ldt = kvm_segment()
+        system.ldt.unusable = 1
+        system.cr4 = machine.features.wantedCR4
+        do throws(HostError) { try vcpu.control(VMRUN_KVM_SET_SREGS, &system) } catch {
+            system.cr4 = machine.features.guaranteedCR4
+            try vcpu.control(VMRUN_KVM_SET_SREGS, &system)
+        }
+
+        if system.cr4 & (1 << 18) != 0 {
+            var states = vmrun_xcr0(machine.features.xcr0)
+            try vcpu.control(VMRUN_KVM_SET_XCRS, &states)
+        }
+
+        var models = vmrun_msrs()
+        models.nmsrs = 3
+        models.entries.0.index = 0xc000_0081  // STAR
+        models.entries.0.data = UInt64(ShimLayout.Selector.userData - 8) << 48 | UInt64(ShimLayout.Selector.kernelCode) << 32
+        models.entries.1.index = 0xc000_0082  // LSTAR
+        models.entries.1.data = ShimLayout.systemCallEntry
+        models.entries.2.index = 0xc000_0084  // FMASK, as Linux sets it
+        models.entries.2.data = 0x4_7700
+        try vcpu.control(VMRUN_KVM_SET_MSRS, &models)
+
+        // The host's vDSO reads the host's clock page, so the guest's TSC must be the host's. Where the attribute is missing
+        // the offset is already zero or time falls back to system calls.
+        var offset: UInt64 = 0
+        withUnsafeMutablePointer(to: &offset) { pointer in
+            var attribute = kvm_device_attr(flags: 0, group: 0, attr: 0, addr: UInt64(UInt(bitPattern: pointer)))
+            _ = withUnsafeMutablePointer(to: &attribute) {
+                Host.raw(Int32(SYS_ioctl), Int(vcpu.descriptor), Int(VMRUN_KVM_SET_DEVICE_ATTR), $0.argument)
+            }
+        }
+
+        segments.pointee = system
+        registers.pointee = kvm_regs()
+        registers.pointee.rflags = 0x202
+        vcpu.run.pointee.kvm_valid_regs = UInt64(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
+        markRegistersChanged()
+    }
+
+    private static func setUserSegments(_ system: inout kvm_sregs) {
+        var segment = kvm_segment()
+        segment.limit = 0xffff_ffff
+        segment.selector = ShimLayout.Selector.userCode
+        segment.type = 11
+        segment.present = 1
+        segment.dpl = 3
+        segment.s = 1
+        segment.l = 1
+        segment.g = 1
+        system.cs = segment
+        segment.selector = ShimLayout.Selector.userData
+        segment.type = 3
+        segment.l = 0
+        segment.db = 1
+        system.ss = segment
+    }
+
+    /// A data segment register that holds the null selector, as Linux leaves DS, ES, FS and GS: flat in 64-bit mode.
+    private static func null(_ data: kvm_segment) -> kvm_segment {
+        var segment = data
+        segment.selector = 0
+        return segment
+    }
+
+    // MARK: Context
+
+    /// To be called after changing anything in `registers`.
+    @inline(__always)
+    public func markRegistersChanged() {
+        vcpu.run.pointee.kvm_dirty_regs |= UInt64(KVM_SYNC_X86_REGS)
+    }
+
+    private func markSegmentsChanged() {
+        vcpu.run.pointee.kvm_dirty_regs |= UInt64(KVM_SYNC_X86_SREGS)
+    }
+
+    /// Sets the system call's result register.
+    @inline(__always)
+    public func setResult(_ value: Int) {
+        registers.pointee.rax = UInt64(bitPattern: Int64(value))
+        markRegistersChanged()
+    }
+
+    /// Makes `registers` the complete user context: after a system call exit rip is behind the `syscall` instruction.
+    public func bringToUser() {
+        if position == .systemCall {
+            registers.pointee.rip = registers.pointee.rcx
+            registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
+            position = .user
+            forceUser = true
+            markRegistersChanged()
+        }
+    }
+
+    /// Replaces the whole context by a user context that was just put into `registers`.
+    public func contextReplaced() {
+        position = .user
+        forceUser = true
+        registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.rflags)
+        markRegistersChanged()
+    }
+
+    /// The system call just seen is to be made again when the guest runs on: the context goes back to its `syscall`.
+    public func rewindSystemCall(number: UInt64) {
+        bringToUser()
+        registers.pointee.rip &-= 2
+        registers.pointee.rax = number
+        markRegistersChanged()
+    }
+
+    public var fsBase: UInt64 {
+        get { segments.pointee.fs.base }
+        set {
+            segments.pointee.fs.base = newValue
+            markSegmentsChanged()
+        }
+    }
+
+    public var gsBase: UInt64 {
+        get { segments.pointee.gs.base }
+        set {
+            segments.pointee.gs.base = newValue
+            markSegmentsChanged()
+        }
+    }
+
+    /// The x87, SSE, AVX and AVX-512 state in XSAVE's standard format; `buffer` holds `extendedStateCapacity` bytes.
+    public func saveExtendedState(_ buffer: UnsafeMutableRawPointer) throws(MachineFailure) {
+        do throws(HostError) { try vcpu.control(VMRUN_KVM_GET_XSAVE, buffer) } catch {
+            throw .kvm("KVM_GET_XSAVE", error.number)
+        }
+    }
+
+    public func loadExtendedState(_ buffer: UnsafeMutableRawPointer) throws(MachineFailure) {
+        do throws(HostError) { try vcpu.control(VMRUN_KVM_SET_XSAVE, buffer) } catch {
+            throw .kvm("KVM_SET_XSAVE", error.number)
+        }
+    }
+
+    /// XSAVE state components that exist in the guest (XCR0).
+    public var stateComponents: UInt64 { machine.features.xcr0 }
+    /// Bytes of a standard-format XSAVE image of them.
+    public var extendedStateSize: Int { machine.features.extendedStateSize }
+
+    // MARK: Running
+
+    /// Prepares the registers for entry from the position they are at.
+    @inline(__always)
+    private func prepareEntry() {
+        if position == .systemCall {
+            if segments.pointee.cs.selector & 3 == 0 {
+                // Ring 0: the stub's SYSRET returns to the user.
+                vcpu.run.pointee.kvm_dirty_regs |= UInt64(KVM_SYNC_X86_REGS)
+            } else {
+                registers.pointee.rip = registers.pointee.rcx
+                registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
+                markRegistersChanged()
+            }
+            position = .user
+        }
+        if forceUser {
+            Self.setUserSegments(&segments.pointee)
+            markSegmentsChanged()
+            forceUser = false
+        }
+    }
+
+    /// Runs the guest until something needs the host. `attention` is the thread's word: nonzero means that a signal handler
+    /// wants the guest left; it sets kvm_run.immediate_exit too, so no window is open between the check and the entry.
+    public func enter(_ attention: UnsafePointer<UInt32>) -> GuestEvent {
+        while true {
+            // Cleared before the check: a handler that runs in between sets both again.
+            vcpu.run.pointee.immediate_exit = 0
+            if attention.pointee != 0 && !insideStub { return .attention }
+            insideStub = false
+            prepareEntry()
+            switch vcpu.enter() {
+            case .io(let port):
+                if let event = portExit(port) { return event }
+            case .interrupted:
+                interrupted()
+            case .memoryFault:
+                if let event = beginProbe() { return event }
+            case .mmio(let address):
+                return stopped("access without memory, guest-physical", address)
+            case .halt:
+                return stopped("halted", 0)
+            case .debug:
+                return .fault(GuestFault(signal: SIGTRAP, code: 1, address: registers.pointee.rip, trap: 1))
+            case .shutdown:
+                return stopped("triple fault", 0)
+            case .failEntry(let reason):
+                return stopped("entry failed, reason", reason)
+            case .internalError(let suberror):
+                return stopped("internal error", UInt64(suberror))
+            case .failed(let number):
+                return .failure(.kvm("KVM_RUN", number))
+            case .other(let reason):
+                return stopped("exit", UInt64(reason))
+            }
+        }
+    }
+
+    private func stopped(_ what: StaticString, _ detail: UInt64) -> GuestEvent {
+        .failure(.stopped(what, detail, instruction: registers.pointee.rip))
+    }
+
+    /// An OUT. Those of the system call entry and of the exception stubs are ours; all others are the guest's own and fault
+    /// as they do on Linux.
+    @inline(__always)
+    private func portExit(_ port: UInt16) -> GuestEvent? {
+        let rip = registers.pointee.rip
+        if port == ShimLayout.port {
+            if rip == ShimLayout.systemCallEntry + ShimLayout.afterOut {
+                position = .systemCall
+                if probe != nil { endProbe() }
+                return .systemCall
+            }
+            let offset = rip &- ShimLayout.exceptionStubs &- ShimLayout.afterOut
+            if offset < 256 * ShimLayout.stubSize && offset % ShimLayout.stubSize == 0 {
+                return exception(offset / ShimLayout.stubSize)
+            }
+        }
+        return .fault(
+            GuestFault(signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection))
+    }
+
+    /// KVM_RUN was left at an arbitrary instruction. Brings a context that stands in the shim to the user's.
+    private func interrupted() {
+        let rip = registers.pointee.rip
+        if rip >= ShimLayout.exceptionStubs && rip < ShimLayout.exceptionStubs + 256 * ShimLayout.stubSize
+            && segments.pointee.cs.selector & 3 == 0
+        {
+            // An exception was just delivered: its stub's OUT comes first, the reason to leave keeps.
+            insideStub = true
+            return
+        }
+        if rip == ShimLayout.systemCallEntry || rip == ShimLayout.systemCallEntry + ShimLayout.afterOut {
+            // Before the OUT the call has not been reported: back to its instruction. Behind it the call is done.
+            let rewind: UInt64 = rip == ShimLayout.systemCallEntry ? 2 : 0
+            registers.pointee.rip = registers.pointee.rcx &- rewind
+            registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
+            forceUser = true
+            markRegistersChanged()
+        }
+        if probe != nil { endProbe() }
+    }
+
+    /// An exception, delivered on this vCPU's stack in ring 0. Takes the user context out of the frame.
+    private func exception(_ vector: UInt64) -> GuestEvent? {
+        let hasCode = ExceptionVector.hasErrorCode(vector)
+        let frameSize: UInt64 = hasCode ? 48 : 40
+        guard registers.pointee.rsp == ShimLayout.exceptionStackTop(index) - frameSize else {
+            return stopped("exception outside the guest's program, vector", vector)
+        }
+        let frame = exceptionStack + 4096 - Int(frameSize)
+        let code = hasCode ? frame.load(as: UInt64.self) : 0
+        let words = (frame + (hasCode ? 8 : 0)).assumingMemoryBound(to: UInt64.self)
+        guard words[1] & 3 == 3 else { return stopped("exception in the system call entry, vector", vector) }
+        registers.pointee.rip = words[0]
+        registers.pointee.rflags = ShimLayout.userFlags(words[2])
+        registers.pointee.rsp = words[3]
+        position = .user
+        forceUser = true
+        markRegistersChanged()
+        if vector == ExceptionVector.pageFault { return pageFault(segments.pointee.cr2, code) }
+        if probe != nil { endProbe() }
+        return .fault(decode(vector, code))
+    }
+
+    private func pageFault(_ address: UInt64, _ code: UInt64) -> GuestEvent? {
+        let write = code & PageFaultBits.write != 0
+        let fetch = code & PageFaultBits.fetch != 0
+        if probe != nil { return probeFault(address, code) }
+        if fetch, let event = legacyVsyscall(address) { return event }
+        do throws(MachineFailure) {
+            switch try machine.resolveTableFault(address, write: write, fetch: fetch) {
+            case .retry: return nil
+            case .refused(let mapped): return .fault(segmentationFault(address, code, mapped: mapped))
+            }
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func segmentationFault(_ address: UInt64, _ code: UInt64, mapped: Bool) -> GuestFault {
+        // SEGV_MAPERR 1, SEGV_ACCERR 2. The error code as a kernel with real page tables would have it.
+        let present = mapped ? code | PageFaultBits.present : code & ~PageFaultBits.present
+        return GuestFault(
+            signal: SIGSEGV, code: mapped ? 2 : 1, address: address, trap: ExceptionVector.pageFault,
+            errorCode: present | PageFaultBits.user, faultAddress: address)
+    }
+
+    // MARK: Probing for the exact fault address
+
+    /// KVM_RUN said EFAULT: the host's mm refused an access of the current instruction, without saying which. The
+    /// instruction is run again on an empty address space that fills page by page until the refused one shows itself.
+    private func beginProbe() -> GuestEvent? {
+        if probe != nil {
+            // The host's mm changed under the probe; look again from the beginning.
+            endProbe()
+        }
+        do throws(MachineFailure) {
+            probe = try machine.withTables { (tables, memory) throws(MachineFailure) in
+                try FaultProbe(memory, tables, instruction: registers.pointee.rip)
+            }
+        } catch {
+            return .failure(error)
+        }
+        segments.pointee.cr3 = probe?.root ?? machine.tables.root
+        markSegmentsChanged()
+        return nil
+    }
+
+    private func endProbe() {
+        if let finished = probe {
+            machine.recycle(finished)
+            probe = nil
+        }
+        segments.pointee.cr3 = machine.tables.root
+        markSegmentsChanged()
+    }
+
+    private func probeFault(_ address: UInt64, _ code: UInt64) -> GuestEvent? {
+        guard let current = probe else { return nil }
+        guard registers.pointee.rip == current.instruction, current.steps < FaultProbe.maximumSteps else {
+            // The instruction went through after all: another thread changed the mapping meanwhile.
+            endProbe()
+            return nil
+        }
+        let write = code & PageFaultBits.write != 0
+        guard let physical = machine.translate(address) else {
+            endProbe()
+            return pageFault(address, code)
+        }
+        if machine.isVDSO(address) && !write {
+            do throws(MachineFailure) {
+                try current.allow(address & ~4095, physical: physical & ~4095, write: false)
+            } catch {
+                return .failure(error)
+            }
+            return nil
+        }
+        let advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
+        let page = address & ~4095
+        let answer = Host.raw(Int32(SYS_madvise), Int(page), 4096, Int(advice))
+        switch Int32(truncatingIfNeeded: -answer) {
+        case 0:
+            do throws(MachineFailure) {
+                try current.allow(page, physical: physical & ~4095, write: write)
+            } catch {
+                return .failure(error)
+            }
+            return nil
+        case EINTR, EAGAIN:
+            return nil
+        case EFAULT, EHWPOISON:
+            endProbe()
+            // BUS_ADRERR 2, BUS_MCEERR_AR 4
+            return .fault(
+                GuestFault(
+                    signal: SIGBUS, code: answer == -Int(EFAULT) ? 2 : 4, address: address,
+                    trap: ExceptionVector.pageFault, errorCode: code | PageFaultBits.user, faultAddress: address))
+        case ENOMEM:
+            endProbe()
+            if machine.growStack(at: address) { return nil }
+            return .fault(segmentationFault(address, code, mapped: false))
+        default:
+            endProbe()
+            return .fault(segmentationFault(address, code, mapped: true))
+        }
+    }
+
+    // MARK: Decoding
+
+    /// Calls through the fixed vsyscall page of old binaries become the system calls they stand for.
+    private func legacyVsyscall(_ address: UInt64) -> GuestEvent? {
+        let number: UInt64
+        switch address {
+        case 0xffff_ffff_ff60_0000: number = UInt64(SYS_gettimeofday)
+        case 0xffff_ffff_ff60_0400: number = UInt64(SYS_time)
+        case 0xffff_ffff_ff60_0800: number = UInt64(SYS_getcpu)
+        default: return nil
+        }
+        var target: UInt64 = 0
+        let stack = registers.pointee.rsp
+        guard machine.isGuestMemory(stack, 8), let source = UnsafeRawPointer(bitPattern: UInt(stack)) else { return nil }
+        // SAFETY: inside the arena; the routine survives faults.
+        guard vmrun_copy(&target, source, 8) == 0 else { return nil }
+        registers.pointee.rax = number
+        registers.pointee.rip = target
+        registers.pointee.rsp = stack &+ 8
+        return .systemCall
+    }
+
+    private func decode(_ vector: UInt64, _ code: UInt64) -> GuestFault {
+        let rip = registers.pointee.rip
+        func fault(_ signal: Int32, _ signalCode: Int32, _ address: UInt64) -> GuestFault {
+            GuestFault(signal: signal, code: signalCode, address: address, trap: vector, errorCode: code)
+        }
+        switch vector {
+        case ExceptionVector.divide: return fault(SIGFPE, 1, rip)  // FPE_INTDIV
+        case ExceptionVector.debug:
+            // TRAP_TRACE 2, TRAP_BRKPT 1 for INT1
+            return fault(SIGTRAP, registers.pointee.rflags & 0x100 != 0 ? 2 : 1, rip)
+        case ExceptionVector.breakpoint: return fault(SIGTRAP, SI_KERNEL_CODE, 0)
+        case ExceptionVector.invalidOpcode:
+            // One flavour of KVM reports the legacy INT 0x80 so; without 32-bit support it is a protection fault.
+            if isLegacyInterrupt(rip) {
+                return GuestFault(
+                    signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection,
+                    errorCode: 0x402)
+            }
+            return fault(SIGILL, 2, rip)  // ILL_ILLOPN
+        case ExceptionVector.segmentNotPresent, ExceptionVector.stackFault: return fault(SIGBUS, SI_KERNEL_CODE, 0)
+        case ExceptionVector.x87, ExceptionVector.simd: return fault(SIGFPE, floatingPointCode(vector), rip)
+        case ExceptionVector.alignment: return fault(SIGBUS, 1, 0)  // BUS_ADRALN
+        default: return fault(SIGSEGV, SI_KERNEL_CODE, 0)
+        }
+    }
+
+    private func isLegacyInterrupt(_ rip: UInt64) -> Bool {
+        var bytes: (UInt8, UInt8) = (0, 0)
+        guard machine.isGuestMemory(rip, 2), let source = UnsafeRawPointer(bitPattern: UInt(rip)) else { return false }
+        // SAFETY: inside the arena; the routine survives faults.
+        return vmrun_copy(&bytes, source, 2) == 0 && bytes == (0xcd, 0x80)
+    }
+
+    /// si_code of SIGFPE from the unmasked exceptions that are raised, in the order of arch/x86/kernel/fpu/core.c.
+    private func floatingPointCode(_ vector: UInt64) -> Int32 {
+        withUnsafeTemporaryAllocation(byteCount: Self.extendedStateCapacity, alignment: 64) { buffer in
+            guard let state = buffer.baseAddress else { return 0 }
+            do throws(MachineFailure) { try saveExtendedState(state) } catch { return 0 }
+            let raised: UInt32
+            if vector == ExceptionVector.x87 {
+                let control = state.load(fromByteOffset: 0, as: UInt16.self)
+                let status = state.load(fromByteOffset: 2, as: UInt16.self)
+                raised = UInt32(status & ~control)
+            } else {
+                let mxcsr = state.load(fromByteOffset: 24, as: UInt32.self)
+                raised = mxcsr & ~(mxcsr >> 7)
+            }
+            if raised & 0x01 != 0 { return 7 }  // FPE_FLTINV
+            if raised & 0x04 != 0 { return 3 }  // FPE_FLTDIV
+            if raised & 0x08 != 0 { return 4 }  // FPE_FLTOVF
+            if raised & 0x12 != 0 { return 5 }  // FPE_FLTUND
+            if raised & 0x20 != 0 { return 6 }  // FPE_FLTRES
+            return 0
+        }
+    }
+}
+
+/// SI_KERNEL, which the C headers have as an enumerator of unsigned type.
+let SI_KERNEL_CODE: Int32 = 0x80
+#endif

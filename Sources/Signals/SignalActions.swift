@@ -1,0 +1,129 @@
+import CShim
+import Host
+import LinuxABI
+
+/// The kernel's struct sigaction, as rt_sigaction(2) transfers it on x86-64.
+public struct SignalAction {
+    public var handler: UInt64 = 0
+    public var flags: UInt64 = 0
+    public var restorer: UInt64 = 0
+    public var mask: UInt64 = 0
+
+    public init() {}
+
+    /// SIG_DFL and SIG_IGN.
+    public var isDefault: Bool { handler == 0 }
+    public var isIgnored: Bool { handler == 1 }
+}
+
+/// SA_* of the kernel, as the guest passes them.
+public enum SignalFlags {
+    public static let noChildStop: UInt64 = 1
+    public static let noChildWait: UInt64 = 2
+    public static let siginfo: UInt64 = 4
+    public static let onStack: UInt64 = 0x0800_0000
+    public static let restart: UInt64 = 0x1000_0000
+    public static let noDefer: UInt64 = 0x4000_0000
+    public static let resetHandler: UInt64 = 0x8000_0000
+    public static let restorer: UInt64 = 0x0400_0000
+    /// What the kernel applies on the guest's behalf when the host disposition carries it.
+    static let mirrored = noChildStop | noChildWait | restart | resetHandler
+}
+
+/// What a signal does where the guest has no handler (signal(7)).
+public enum DefaultAction {
+    case terminate, ignore, stop
+
+    public init(_ signal: Int32) {
+        switch signal {
+        case SIGCHLD, SIGURG, SIGWINCH, SIGCONT: self = .ignore
+        case SIGTSTP, SIGTTIN, SIGTTOU, SIGSTOP: self = .stop
+        default: self = .terminate
+        }
+    }
+}
+
+/// The dispositions of one process. The host's dispositions follow: default and ignored signals are the kernel's business,
+/// handled ones are captured.
+public final class SignalActions {
+    private let lock = Lock()
+    private var actions: [SignalAction]
+    private static let killMask: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
+
+    /// Takes over what the process image inherited: signals ignored before stay ignored, all others are default.
+    public init() {
+        actions = Array(repeating: SignalAction(), count: 65)
+        for signal in 1...Int32(64) where vmrun_is_ignored(signal) != 0 { actions[Int(signal)].handler = 1 }
+        vmrun_install_handlers()
+    }
+
+    /// What an ignored always-captured signal needs passed on at exec, since the host's disposition does not say it.
+    public var ignoredMask: UInt64 {
+        lock.withLock {
+            var mask: UInt64 = 0
+            for signal in 1...64 where actions[signal].isIgnored { mask |= 1 << UInt64(signal - 1) }
+            return mask
+        }
+    }
+
+    /// Takes over the ignored signals of the image before an exec.
+    public func inherit(ignored mask: UInt64) {
+        for signal in 1...Int32(64) where mask & (1 << UInt64(signal - 1)) != 0 { actions[Int(signal)].handler = 1 }
+    }
+
+    /// The action for a valid signal number.
+    public func action(_ signal: Int32) -> SignalAction {
+        guard signal >= 1, signal <= 64 else { return SignalAction() }
+        return lock.withLock { actions[Int(signal)] }
+    }
+
+    /// rt_sigaction's change; the previous action. EINVAL for bad numbers, SIGKILL and SIGSTOP.
+    public func replace(_ signal: Int32, with action: SignalAction?) throws(GuestErrno) -> SignalAction {
+        guard signal >= 1, signal <= 64 else { throw .EINVAL }
+        guard let action else { return self.action(signal) }
+        guard signal != SIGKILL, signal != SIGSTOP else { throw .EINVAL }
+        lock.lock()
+        defer { lock.unlock() }
+        let previous = actions[Int(signal)]
+        var new = action
+        new.mask &= ~Self.killMask
+        actions[Int(signal)] = new
+        apply(signal, new)
+        return previous
+    }
+
+    private func apply(_ signal: Int32, _ action: SignalAction) {
+        let disposition: vmrun_disposition =
+            action.isDefault
+            ? VMRUN_DISPOSITION_DEFAULT : action.isIgnored ? VMRUN_DISPOSITION_IGNORE : VMRUN_DISPOSITION_CAPTURE
+        _ = vmrun_set_disposition(signal, disposition, action.flags & SignalFlags.mirrored)
+    }
+
+    /// SA_RESETHAND at delivery, and the forced default of a blocked or ignored fault.
+    func reset(_ signal: Int32) {
+        lock.withLock {
+            var action = actions[Int(signal)]
+            action.handler = 0
+            actions[Int(signal)] = action
+            apply(signal, action)
+        }
+    }
+
+    /// exec: handlers become default, ignored signals stay. The host does the same by itself.
+    public func resetForExec() {
+        lock.withLock {
+            for signal in 1...64 where !actions[signal].isIgnored { actions[signal] = SignalAction() }
+        }
+    }
+
+    /// CLONE_CLEAR_SIGHAND: all handlers become default, in a child.
+    public func resetHandlers() {
+        for signal in 1...Int32(64) {
+            let current = action(signal)
+            if !current.isDefault && !current.isIgnored { reset(signal) }
+        }
+    }
+
+    public func lockForFork() { lock.lock() }
+    public func unlockAfterFork() { lock.unlock() }
+}

@@ -1,0 +1,233 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Machine
+
+/// The alternate stack of sigaltstack(2).
+public struct AlternateStack {
+    public var base: UInt64 = 0
+    /// SS_DISABLE (2), SS_AUTODISARM (1 << 31) as the guest set them.
+    public var flags: UInt32 = 2
+    public var size: UInt64 = 0
+
+    public init() {}
+
+    public static let disabled: UInt32 = 2
+    public static let onStack: UInt32 = 1
+    public static let autoDisarm: UInt32 = 1 << 31
+
+    /// Whether `stackPointer` is on this stack, by the rule of the kernel's on_sig_stack.
+    public func contains(_ stackPointer: UInt64) -> Bool {
+        flags & Self.autoDisarm == 0 && isInside(stackPointer)
+    }
+
+    func isInside(_ stackPointer: UInt64) -> Bool {
+        size > 0 && stackPointer > base && stackPointer - base <= size
+    }
+}
+
+/// Signal state of one thread: mask, alternate stack, and the delivery of what the host's handler captured.
+public final class ThreadSignals {
+    public let host: UnsafeMutablePointer<vmrun_thread>
+    public var alternateStack = AlternateStack()
+    /// The mask in force while a call with a mask of its own (sigsuspend, ppoll) waited; nil at all other times.
+    public var temporaryMask: UInt64?
+    let actions: SignalActions
+
+    static let unblockable: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
+
+    public init(host: UnsafeMutablePointer<vmrun_thread>, actions: SignalActions) {
+        self.host = host
+        self.actions = actions
+    }
+
+    /// The blocked mask, as the guest sees it.
+    public var mask: UInt64 { host.pointee.blocked }
+
+    /// Sets the blocked mask. What is captured already stays captured until delivery decides.
+    public func setMask(_ mask: UInt64) {
+        host.pointee.blocked = mask & ~Self.unblockable
+        // While a signal is captured the host blocks everything; delivery opens the mask.
+        if host.pointee.captured == 0 { vmrun_set_host_mask(host.pointee.blocked) }
+        if deliverableDeferred(host.pointee.blocked) != nil { raiseAttention() }
+    }
+
+    private func raiseAttention() { host.pointee.attention |= UInt32(VMRUN_ATTENTION_SIGNAL) }
+
+    private static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
+
+    private static let deferredSignals: [Int32] = [SIGSEGV, SIGBUS, VMRUN_KICK_SIGNAL]
+
+    /// Pending signals that vmrun keeps itself because the host cannot block them.
+    public var deferredPending: UInt64 {
+        var pending: UInt64 = 0
+        for (index, signal) in Self.deferredSignals.enumerated() where host.pointee.deferred & (1 << UInt32(index)) != 0 {
+            pending |= Self.bit(signal)
+        }
+        return pending
+    }
+
+    private func deliverableDeferred(_ mask: UInt64) -> Int32? {
+        if host.pointee.deferred == 0 { return nil }
+        for signal in Self.deferredSignals where deferredPending & ~mask & Self.bit(signal) != 0 { return signal }
+        return nil
+    }
+
+    /// One signal that the guest shall get now, and its siginfo. Signals that have become blocked go back to pending.
+    private func take() -> (signal: Int32, info: siginfo_t)? {
+        let inForce = temporaryMask ?? mask
+        if host.pointee.captured != 0 {
+            let signal = host.pointee.captured
+            var info = host.pointee.captured_info
+            host.pointee.captured = 0
+            if inForce & Self.bit(signal) == 0 { return (signal, info) }
+            if vmrun_deferred_index(signal) >= 0 {
+                keepDeferred(signal, info)
+            } else {
+                _ = vmrun_requeue(signal, &info)
+            }
+        }
+        guard let signal = deliverableDeferred(inForce) else { return nil }
+        let index = vmrun_deferred_index(signal)
+        host.pointee.deferred &= ~(1 << UInt32(index))
+        return (signal, deferredInfo(Int(index)))
+    }
+
+    private func deferredInfo(_ index: Int) -> siginfo_t {
+        withUnsafePointer(to: &host.pointee.deferred_info) {
+            $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] }
+        }
+    }
+
+    private func keepDeferred(_ signal: Int32, _ info: siginfo_t) {
+        let index = Int(vmrun_deferred_index(signal))
+        if host.pointee.deferred & (1 << UInt32(index)) != 0 { return }
+        withUnsafeMutablePointer(to: &host.pointee.deferred_info) {
+            $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] = info }
+        }
+        host.pointee.deferred |= 1 << UInt32(index)
+    }
+
+    /// Delivers everything deliverable. The CPU's context must be the user's (`bringToUser`). Does not return where the
+    /// default action ends the process.
+    public func deliverPending(_ cpu: GuestCPU) throws(MachineFailure) {
+        host.pointee.attention &= ~UInt32(VMRUN_ATTENTION_SIGNAL)
+        while let (signal, info) = take() {
+            let inForce = temporaryMask ?? mask
+            temporaryMask = nil
+            try deliver(cpu, signal, info, inForce: inForce)
+        }
+        temporaryMask = nil
+        // Nothing is captured now: the host may deliver again. A signal that was pending arrives at once and sets the
+        // attention word, which the run loop sees before it enters the guest.
+        vmrun_set_host_mask(mask)
+    }
+
+    private func deliver(_ cpu: GuestCPU, _ signal: Int32, _ info: siginfo_t, inForce: UInt64) throws(MachineFailure) {
+        let action = actions.action(signal)
+        if action.isIgnored { return }
+        if action.isDefault {
+            switch DefaultAction(signal) {
+            case .ignore: return
+            case .stop: stop(signal)
+            case .terminate: vmrun_die_by_signal(signal)
+            }
+            return
+        }
+        if action.flags & SignalFlags.resetHandler != 0 { actions.reset(signal) }
+        var frameInfo = info
+        do throws(GuestErrno) {
+            try SignalFrame.push(cpu, self, signal: signal, info: &frameInfo, action: action, savedMask: mask, fault: nil)
+            enterHandler(signal, action, inForce)
+        } catch {
+            forceDefaultSegmentationFault(cpu)
+        }
+    }
+
+    private func enterHandler(_ signal: Int32, _ action: SignalAction, _ inForce: UInt64) {
+        var blocked = inForce | action.mask
+        if action.flags & SignalFlags.noDefer == 0 { blocked |= Self.bit(signal) }
+        host.pointee.blocked = blocked & ~Self.unblockable
+    }
+
+    /// A stop signal that was captured for a handler which is gone: the kernel's default for it, right now.
+    private func stop(_ signal: Int32) {
+        _ = Host.raw(Int32(SYS_kill), Host.raw(Int32(SYS_getpid)), Int(SIGSTOP))
+    }
+
+    /// A fault of the guest's own instruction: its handler, or death by it where it is blocked, ignored or default, as the
+    /// kernel's force_sig does.
+    public func deliverFault(_ cpu: GuestCPU, _ fault: GuestFault) throws(MachineFailure) {
+        let action = actions.action(fault.signal)
+        if action.isDefault || action.isIgnored || mask & Self.bit(fault.signal) != 0 {
+            vmrun_die_by_signal(fault.signal)
+        }
+        if action.flags & SignalFlags.resetHandler != 0 { actions.reset(fault.signal) }
+        var info = siginfo_t()
+        SignalInformation.setFault(&info, fault)
+        do throws(GuestErrno) {
+            try SignalFrame.push(
+                cpu, self, signal: fault.signal, info: &info, action: action, savedMask: mask, fault: fault)
+        } catch {
+            forceDefaultSegmentationFault(cpu)
+        }
+        enterHandler(fault.signal, action, mask)
+        if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
+    }
+
+    /// A frame that cannot be written is a segmentation fault; one for SIGSEGV itself is deadly.
+    private func forceDefaultSegmentationFault(_ cpu: GuestCPU) {
+        let action = actions.action(SIGSEGV)
+        var info = siginfo_t()
+        SignalInformation.setFault(
+            &info, GuestFault(signal: SIGSEGV, code: 0x80, address: 0, trap: 0))
+        // Only a handler on an alternate stack can still run.
+        if !action.isDefault && !action.isIgnored && mask & Self.bit(SIGSEGV) == 0
+            && action.flags & SignalFlags.onStack != 0 && alternateStack.size > 0
+            && !alternateStack.isInside(cpu.registers.pointee.rsp)
+        {
+            do throws(GuestErrno) {
+                try SignalFrame.push(
+                    cpu, self, signal: SIGSEGV, info: &info, action: action, savedMask: mask, fault: nil)
+                enterHandler(SIGSEGV, action, mask)
+                return
+            } catch {}
+        }
+        vmrun_die_by_signal(SIGSEGV)
+    }
+
+    /// A context that the guest asked for cannot be had: SIGSEGV, as Linux's bad sigreturn.
+    public func deliverBadFrame(_ cpu: GuestCPU) {
+        forceDefaultSegmentationFault(cpu)
+        if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
+    }
+
+    // MARK: sigaltstack
+
+    /// The state as sigaltstack(2) reports it for a thread that runs at `stackPointer`.
+    public func reportedFlags(_ stackPointer: UInt64) -> UInt32 {
+        if alternateStack.size == 0 { return AlternateStack.disabled }
+        let mode = alternateStack.flags & AlternateStack.autoDisarm
+        return alternateStack.contains(stackPointer) ? mode | AlternateStack.onStack : mode
+    }
+
+    /// sigaltstack(2)'s change. EPERM while running on it, EINVAL for bad flags, ENOMEM for a stack too small.
+    public func setAlternateStack(
+        base: UInt64, flags: UInt32, size: UInt64, stackPointer: UInt64, minimumSize: UInt64
+    ) throws(GuestErrno) {
+        if alternateStack.contains(stackPointer) { throw .EPERM }
+        let mode = flags & ~AlternateStack.autoDisarm
+        guard mode == 0 || mode == AlternateStack.onStack || mode == AlternateStack.disabled else { throw .EINVAL }
+        var new = AlternateStack()
+        if mode == AlternateStack.disabled {
+            new.flags = AlternateStack.disabled
+        } else {
+            if size < minimumSize { throw .ENOMEM }
+            new.base = base
+            new.size = size
+            new.flags = flags
+        }
+        alternateStack = new
+    }
+}
