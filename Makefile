@@ -1,0 +1,71 @@
+# vmrun: what can be done with this tree. `make help` prints the list.
+
+MAKEFLAGS += --no-print-directory
+SHELL     := /bin/bash
+
+# The system's interpreter, not one of a version manager: the harness needs 3.11 and nothing else.
+PYTHON := /usr/bin/python3
+SWIFT  := $(firstword $(shell command -v swift 2>/dev/null) \
+            $(wildcard /opt/swift/usr/bin/swift /usr/libexec/swift/bin/swift))
+
+RELEASE_FLAGS := -c release --disable-local-rpath --scratch-path .build/embedded
+UNIT_SCRATCH  := .build/unit
+CONFORMANCE   := Tests/ConformanceTests/run.py
+# For one run of a part: make conformance ARGS='-k mmap -v'
+ARGS          :=
+
+# `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
+export RUN_COMMAND := $(value CMD)
+
+.PHONY: all help setup swift run test unit conformance fixtures roots debian-root syscall-docs clean
+
+all: build/vmrun ## build the release binary build/vmrun (the default)
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## install the apt packages that are missing
+	@Tests/Tools/setup.sh
+
+run: build/vmrun build/roots/busybox ## a shell in a busybox root; CMD='...' runs one command line
+	@build/vmrun --sysroot build/roots/busybox --timeout 0 /bin/sh $${RUN_COMMAND:+-c "$$RUN_COMMAND"}
+
+test: build/vmrun build/syscall-docs roots ## everything; the last line is `N passed, N failed`
+	@$(PYTHON) Tests/Tools/test_all.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH)
+
+unit: swift setup ## the Swift unit tests
+	@$(PYTHON) Tests/Tools/unit_tests.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH) $(ARGS)
+
+conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
+	@$(PYTHON) $(CONFORMANCE) $(ARGS)
+
+fixtures: setup ## compile GuestFixtures/ into build/fixtures
+	@$(PYTHON) $(CONFORMANCE) --build-only
+
+roots: build/roots/busybox debian-root ## the root directories that the tests use
+
+debian-root: setup ## build/roots/debian, made with debootstrap and kept in the user's cache
+	@$(PYTHON) Tests/Tools/debian_root.py build/roots/debian
+
+syscall-docs: build/syscall-docs ## regenerate docs/syscalls.md from the system call table
+	@mkdir -p docs && $< > build/syscalls.md && mv build/syscalls.md docs/syscalls.md
+
+clean: ## remove everything that was built (not the cached Debian root)
+	rm -rf build .build/embedded $(UNIT_SCRATCH)
+
+# SwiftPM decides what is out of date, so both products are always asked for. What it says goes to
+# stderr: `make run CMD=...` prints only what the guest prints.
+build/vmrun: swift setup
+	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product vmrun >&2
+	@Tests/Tools/install_release.sh .build/embedded/release/vmrun $@
+
+build/syscall-docs: build/vmrun
+	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product syscall-docs >&2
+	@cp -p .build/embedded/release/syscall-docs $@
+
+build/roots/busybox: Tests/Tools/busybox_root.sh | setup
+	@Tests/Tools/busybox_root.sh $@
+
+swift:
+	@test -n "$(SWIFT)" || { echo "vmrun needs a Swift 6 toolchain: put 'swift' in PATH, or install it" \
+	    "as /opt/swift/usr/bin/swift (see https://www.swift.org/install)." >&2; exit 1; }

@@ -1,0 +1,109 @@
+"""debian_root.py LINK: make LINK name a Debian root directory, created with debootstrap when needed.
+
+The root is kept in the user's cache under a name that depends on the recipe, so that a clean
+checkout, or a changed one, finds it again. It is built beside that name and renamed when it is
+complete: an interrupted creation leaves nothing that looks finished.
+"""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SUITE = "bookworm"
+VARIANT = "minbase"
+INCLUDE = ["perl", "python3", "procps", "file", "bc", "xz-utils", "ncurses-bin"]
+# Debian's own files only: what differs from one debootstrap to the next would differ between tests.
+RECIPE = " ".join([SUITE, VARIANT, *INCLUDE, "1"])
+
+
+def fail(sentence):
+    print(sentence, file=sys.stderr)
+    sys.exit(1)
+
+
+def source_lines():
+    """Yield (uri, suites, components) of each package source that this machine's apt knows."""
+    folder = pathlib.Path("/etc/apt")
+    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.list"))]:
+        if not path.is_file():
+            continue
+        for line in path.read_text().splitlines():
+            words = [word for word in line.split("#")[0].split() if not word.startswith("[")]
+            words = [word for word in words if not word.endswith("]")]
+            if len(words) >= 4 and words[0] == "deb":
+                yield words[1], [words[2]], words[3:]
+    for path in sorted((folder / "sources.list.d").glob("*.sources")):
+        for stanza in path.read_text().split("\n\n"):
+            lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+            fields = dict(line.split(":", 1) for line in lines if ":" in line and line[0] != " ")
+            field = {name.strip().lower(): value.split() for name, value in fields.items()}
+            if "deb" in field.get("types", []) and field.get("enabled") != ["no"]:
+                for uri in field.get("uris", []):
+                    yield uri, field.get("suites", []), field.get("components", [])
+
+
+def mirror():
+    """The mirror this machine's packages come from: the only one known to be reachable."""
+    for uri, suites, components in source_lines():
+        if SUITE in suites and "main" in components:
+            return uri
+    # Another Debian release on this machine: its mirror has this one too.
+    for uri, suites, components in source_lines():
+        if "main" in components and uri.rstrip("/").endswith("/debian"):
+            return uri
+    fail(f"No package source for Debian {SUITE} in /etc/apt, so its root directory cannot be made.")
+
+
+def create(root):
+    """Run debootstrap into a directory beside root, then rename it to root."""
+    debootstrap = shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin")
+    if not debootstrap:
+        fail("debootstrap is not installed: run 'make setup'.")
+    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    print(f"Making a Debian {SUITE} root directory (once, a few minutes)", file=sys.stderr)
+    new = pathlib.Path(tempfile.mkdtemp(prefix=root.name + ".", dir=root.parent))
+    log = new.with_suffix(".log")
+    command = [*as_root, debootstrap, f"--variant={VARIANT}", f"--include={','.join(INCLUDE)}", SUITE, str(new),
+               mirror()]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    try:
+        with open(log, "wb") as output:
+            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                    env=environment).returncode
+        if status != 0:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            fail(f"debootstrap failed (status {status}), so there is no Debian root directory to test in:\n{tail}")
+        # Not needed any more, and half of the size.
+        subprocess.run([*as_root, "sh", "-c", 'rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*',
+                        "sh", str(new)], check=True)
+        os.chmod(new, 0o755) if not as_root else subprocess.run([*as_root, "chmod", "755", str(new)], check=True)
+        os.rename(new, root)
+    finally:
+        if new.exists():
+            subprocess.run([*as_root, "rm", "-rf", str(new)])
+        log.unlink(missing_ok=True)
+
+
+def main():
+    link = pathlib.Path(sys.argv[1])
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "vmrun"
+    root = cache / f"debian-{SUITE}-{hashlib.sha256(RECIPE.encode()).hexdigest()[:12]}"
+    if not root.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with open(cache / "debian.lock", "w") as lock:
+            # Two checkouts may want it at once; the second finds what the first made.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not root.is_dir():
+                create(root)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink() or os.readlink(link) != str(root):
+        link.unlink(missing_ok=True)
+        link.symlink_to(root)
+
+
+main()
