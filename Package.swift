@@ -55,10 +55,11 @@ var targets: [Target] = [
         "CShim", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
         "Process",
     ]),
+    module("CommandLineOptions", []),
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "CommandLineOptions", "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
@@ -71,6 +72,7 @@ if !embedded {
     targets += [
         tests("HostTests", ["Host", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
+        tests("OptionsTests", ["CommandLineOptions"]),
     ]
 }
 
