@@ -23,7 +23,8 @@ let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags([
         "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
     ]),
-    .linkedLibrary("m"),
+    // Embedded Swift does not extract the module map's link directives.
+    .linkedLibrary("elf"), .linkedLibrary("z"), .linkedLibrary("m"),
 ] : []
 
 /// A module of the product: its name is its folder, the arrows run downward only.
