@@ -23,7 +23,8 @@ let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags([
         "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
     ]),
-    .linkedLibrary("m"),
+    // Embedded Swift does not extract the module map's link directives.
+    .linkedLibrary("elf"), .linkedLibrary("z"), .linkedLibrary("m"),
 ] : []
 
 /// A module of the product: its name is its folder, the arrows run downward only.
@@ -55,10 +56,11 @@ var targets: [Target] = [
         "CShim", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
         "Process",
     ]),
+    module("CommandLineOptions", []),
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "CommandLineOptions", "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
@@ -71,6 +73,7 @@ if !embedded {
     targets += [
         tests("HostTests", ["Host", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
+        tests("OptionsTests", ["CommandLineOptions"]),
     ]
 }
 

@@ -1,0 +1,145 @@
+extension Options {
+    private enum Name {
+        case sysroot, bind, hostFallback, timeout, env, clearEnv, workdir, version, help, helperFd, vforkNotifyFd
+    }
+
+    private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
+        func matches(_ spelling: StaticString) -> Bool {
+            spelling.withUTF8Buffer { $0.elementsEqual(word) }
+        }
+        if matches("--sysroot") { return (.sysroot, true) }
+        if matches("--bind") { return (.bind, true) }
+        if matches("--host-fallback") { return (.hostFallback, false) }
+        if matches("--timeout") { return (.timeout, true) }
+        if matches("--env") { return (.env, true) }
+        if matches("--clear-env") { return (.clearEnv, false) }
+        if matches("--workdir") { return (.workdir, true) }
+        if matches("--version") { return (.version, false) }
+        if matches("--help") { return (.help, false) }
+        if matches("--helper-fd") { return (.helperFd, true) }
+        if matches("--vfork-notify-fd") { return (.vforkNotifyFd, true) }
+        return nil
+    }
+
+    /// Parses the words behind vmrun's own name. Options end at the first word that is none, or behind `--`; --help and
+    /// --version end the parsing where they stand.
+    public static func parse(_ words: [[UInt8]]) throws(OptionError) -> Options {
+        if let first = words.first, first.elementsEqual("doctor".utf8) {
+            guard words.count == 1 else {
+                throw OptionError("vmrun doctor takes no arguments; to run a program of that name: vmrun -- doctor")
+            }
+            return Options(command: .doctor)
+        }
+        var options = Options(command: .help)
+        var index = 0
+        while index < words.count {
+            let word = words[index]
+            guard word.first == dash, word.count > 1 else { break }
+            index += 1
+            if word == [dash, dash] { break }
+
+            let end = word.firstIndex(of: equals) ?? word.endIndex
+            let spelling = word[..<end]
+            guard let (name, takesValue) = name(of: spelling) else {
+                throw OptionError("unknown option " + text(spelling) + "; vmrun --help lists them")
+            }
+            var value: [UInt8] = []
+            if takesValue {
+                if end < word.endIndex {
+                    value = Array(word[(end + 1)...])
+                } else {
+                    guard index < words.count else { throw OptionError("option " + text(spelling) + " needs a value") }
+                    value = words[index]
+                    index += 1
+                }
+                guard !value.isEmpty else { throw OptionError("option " + text(spelling) + " has an empty value") }
+            } else if end < word.endIndex {
+                throw OptionError("option " + text(spelling) + " takes no value")
+            }
+
+            switch name {
+            case .sysroot: options.sysroot = value
+            case .bind: options.binds.append(try bind(value))
+            case .hostFallback: options.usesHostFallback = true
+            case .timeout: options.timeout = try timeout(value)
+            case .env: options.environment.append(try environmentChange(value))
+            case .clearEnv: options.clearsEnvironment = true
+            case .workdir: options.workingDirectory = value
+            case .version: return Options(command: .version)
+            case .help: return Options(command: .help)
+            case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
+            case .vforkNotifyFd: options.vforkNotifyDescriptor = try descriptor(value, spelling)
+            }
+        }
+        guard index < words.count else {
+            // A helper's program comes with the exec plan.
+            if options.helperDescriptor != nil {
+                options.command = .run(program: [], arguments: [])
+                return options
+            }
+            throw OptionError("no program given; vmrun --help shows how to call it")
+        }
+        guard !words[index].isEmpty else { throw OptionError("the program's name is empty") }
+        options.command = .run(program: words[index], arguments: Array(words[(index + 1)...]))
+        return options
+    }
+
+    private static let dash = UInt8(ascii: "-")
+    private static let equals = UInt8(ascii: "=")
+    private static let colon = UInt8(ascii: ":")
+    private static let slash = UInt8(ascii: "/")
+
+    private static func bind(_ value: [UInt8]) throws(OptionError) -> Bind {
+        let parts = value.split(separator: colon, maxSplits: 2, omittingEmptySubsequences: false)
+        let host = parts[0]
+        let guest = parts.count > 1 ? parts[1] : host
+        guard !host.isEmpty, !guest.isEmpty else {
+            throw OptionError("--bind " + text(value[...]) + " has an empty path; the form is HOST[:GUEST[:ro]]")
+        }
+        guard guest.first == slash else {
+            throw OptionError("--bind " + text(value[...]) + " needs an absolute path in the guest")
+        }
+        if parts.count > 2 {
+            guard parts[2].elementsEqual("ro".utf8) else {
+                throw OptionError("--bind " + text(value[...]) + " ends in something other than ro; the form is HOST[:GUEST[:ro]]")
+            }
+        }
+        return Bind(host: Array(host), guest: Array(guest), isReadOnly: parts.count > 2)
+    }
+
+    private static func timeout(_ value: [UInt8]) throws(OptionError) -> UInt64 {
+        guard let seconds = number(value) else {
+            throw OptionError("--timeout takes a non-negative whole number of seconds, not " + text(value[...]))
+        }
+        return seconds
+    }
+
+    private static func environmentChange(_ value: [UInt8]) throws(OptionError) -> EnvironmentChange {
+        guard let end = value.firstIndex(of: equals) else { return .pass(name: value) }
+        guard end > 0 else { throw OptionError("--env " + text(value[...]) + " has an empty name") }
+        return .set(name: Array(value[..<end]), value: Array(value[(end + 1)...]))
+    }
+
+    private static func descriptor(_ value: [UInt8], _ spelling: ArraySlice<UInt8>) throws(OptionError) -> Int32 {
+        guard let number = number(value), number <= UInt64(Int32.max) else {
+            throw OptionError("option " + text(spelling) + " takes a descriptor number")
+        }
+        return Int32(number)
+    }
+
+    /// Decimal digits only; nil for anything else, also where the number is too large.
+    private static func number(_ digits: [UInt8]) -> UInt64? {
+        guard !digits.isEmpty else { return nil }
+        var result: UInt64 = 0
+        for digit in digits {
+            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+            let (tens, overflows) = result.multipliedReportingOverflow(by: 10)
+            let (sum, carries) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+            guard !overflows, !carries else { return nil }
+            result = sum
+        }
+        return result
+    }
+
+    private static func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
+}

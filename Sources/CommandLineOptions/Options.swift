@@ -1,0 +1,56 @@
+/// What the command line asks for. Words are bytes: paths, arguments and the environment need not be UTF-8.
+public struct Options: Equatable {
+    public enum Command: Equatable {
+        /// PROGRAM and what follows it.
+        case run(program: [UInt8], arguments: [[UInt8]])
+        case doctor
+        case version
+        case help
+    }
+
+    /// --bind HOST[:GUEST[:ro]].
+    public struct Bind: Equatable {
+        public let host: [UInt8]
+        /// Absolute.
+        public let guest: [UInt8]
+        public let isReadOnly: Bool
+
+        public init(host: [UInt8], guest: [UInt8], isReadOnly: Bool) {
+            self.host = host
+            self.guest = guest
+            self.isReadOnly = isReadOnly
+        }
+    }
+
+    /// --env, applied in order to the inherited environment or to an empty one.
+    public enum EnvironmentChange: Equatable {
+        case set(name: [UInt8], value: [UInt8])
+        /// Takes the host's value, where it has one.
+        case pass(name: [UInt8])
+    }
+
+    public var command: Command
+    public var sysroot: [UInt8]? = nil
+    public var binds: [Bind] = []
+    public var usesHostFallback = false
+    /// Seconds; 0 switches the watchdog off.
+    public var timeout: UInt64 = 0
+    public var environment: [EnvironmentChange] = []
+    public var clearsEnvironment = false
+    public var workingDirectory: [UInt8]? = nil
+    /// How one vmrun starts another: the exec plan's socket, and the pipe that tells a vfork parent to go on.
+    public var helperDescriptor: Int32? = nil
+    public var vforkNotifyDescriptor: Int32? = nil
+
+    public init(command: Command) { self.command = command }
+}
+
+/// A command line that vmrun cannot follow.
+public struct OptionError: Error, Equatable {
+    /// One sentence for the user, without a full stop.
+    public let sentence: String
+    /// The status to exit with: vmrun's own failure.
+    public static let exitStatus: Int32 = 125
+
+    init(_ sentence: String) { self.sentence = sentence }
+}

@@ -1,0 +1,31 @@
+extension Options {
+    public static let version = "0.1.0"
+
+    /// What --version prints, newline included.
+    public static let versionText = "vmrun " + version + "\n"
+
+    /// What --help prints.
+    public static let usageText = """
+        Usage: vmrun [OPTION...] [--] PROGRAM [ARG...]
+               vmrun doctor
+
+        Runs an unmodified Linux program, and whatever it starts, in a user-mode
+        virtual machine on KVM. PROGRAM without a slash is looked up in the guest's PATH.
+
+          --sysroot DIR                 the guest's /; without it, the host's
+          --bind HOST[:GUEST[:ro]]      show a host file or directory to the guest (repeatable)
+          --host-fallback               look up on the host what the sysroot does not hold
+          --workdir DIR                 the guest's working directory
+          --env NAME=VALUE              set a variable; NAME alone passes the host's (repeatable)
+          --clear-env                   start from an empty environment
+          --timeout N                   end a stay of more than N seconds in the guest; 0: never (default)
+          --version                     print the version
+          --help                        print this text
+
+        vmrun doctor checks this machine and says what is missing.
+
+        The exit status is the program's; 128+N where signal N ended it, 124 where --timeout did,
+        125 where vmrun itself failed, 126 where PROGRAM cannot be run, 127 where it is not found.
+
+        """
+}

@@ -1,0 +1,214 @@
+import CShim
+import Host
+import LinuxABI
+
+/// Everything that execve(2) decides before the old image goes: which files to map, and what the new program is told. It reads
+/// nothing by name afterwards, so it can be loaded when errors can no longer be returned.
+public struct PreparedProgram {
+    /// The file to run, after all `#!` lines and translators.
+    public let executable: ProgramFile
+    public let image: ELFImage
+    /// PT_INTERP's file.
+    public let interpreter: Interpreter?
+    public let argv: [[UInt8]]
+    public let envp: [[UInt8]]
+    /// AT_EXECFN: the name that exec was given, also of a script.
+    public let execfn: [UInt8]
+    /// What /proc/self/exe shows.
+    public let executablePath: [UInt8]
+    /// The first thread's name: at most 15 bytes.
+    public let comm: [UInt8]
+    public let limits: ArgumentLimits
+
+    public struct Interpreter {
+        public let file: ProgramFile
+        public let image: ELFImage
+    }
+
+    /// The file that exec names.
+    public enum Source {
+        /// execve(2), or execveat(2) with a path.
+        case path([UInt8])
+        /// execveat(2) on a descriptor: an open file, taken over, with the name that Linux gives it (`/dev/fd/N` or
+        /// `/dev/fd/N/path`). `closesOnExec`: a script could not be reached by that name.
+        case descriptor(Int32, name: [UInt8], closesOnExec: Bool)
+    }
+}
+
+extension PreparedProgram {
+    static let commCapacity = 15
+    /// How many handlers exec_binprm() tries one after the other: five interpreters and a program.
+    private static let deepestHandler = 5
+
+    /// Opens and checks `source` and its interpreters. `argv` may be empty: Linux then passes one empty string.
+    public static func prepare(
+        _ source: Source, argv: [[UInt8]], envp: [[UInt8]], opener: any ProgramOpener, registry: InterpreterRegistry,
+        limits: ArgumentLimits
+    ) throws(ImageError) -> PreparedProgram {
+        let execfn: [UInt8]
+        var file: ProgramFile
+        var isInaccessible = false
+        switch source {
+        case .path(let path):
+            execfn = path
+            do throws(GuestErrno) {
+                file = try ProgramFile(descriptor: try opener.openExecutable(path: path))
+            } catch { throw .unavailable(error) }
+        case .descriptor(let descriptor, let name, let closesOnExec):
+            execfn = name
+            isInaccessible = closesOnExec
+            do { file = try ProgramFile(descriptor: descriptor) } catch { throw .unavailable(error) }
+        }
+        var argv = argv.isEmpty ? [[]] : argv
+        // The pointers are counted once, before scripts add theirs.
+        guard let budget = limits.stringBudget(argc: argv.count, envc: envp.count) else { throw .argumentsTooLong }
+        let fixedSize = size(of: envp) &+ execfn.count &+ 1
+        try check(argv, fixedSize, budget)
+        guard !envp.contains(where: { $0.count >= ArgumentLimits.longestString }) else { throw .argumentsTooLong }
+
+        // The name that the next interpreter is given for what it interprets; nil while that is the program itself.
+        var name = execfn
+        var depth = 0
+        while true {
+            let next: (path: [UInt8], argument: [UInt8]?)
+            switch file.format {
+            case .native:
+                return try finish(
+                    file, argv: argv, envp: envp, execfn: execfn, name: depth == 0 ? nil : name, opener: opener,
+                    limits: limits)
+            case .script:
+                guard let header = ScriptHeader(head: file.head) else { throw .badScript }
+                guard !isInaccessible else { throw .scriptInaccessible }
+                next = (header.interpreter, header.argument)
+            case .foreign(let machine, let is32Bit):
+                guard !is32Bit, let translator = registry.translator(for: machine) else {
+                    let defect = ImageError.Defect.wrongMachine(machine, is32Bit: is32Bit)
+                    throw depth == 0 ? .defective(defect) : .scriptInterpreterDefective(name, defect)
+                }
+                guard !isInaccessible else { throw .scriptInaccessible }
+                next = (translator, nil)
+            case .unknown:
+                throw depth == 0 ? .unknownFormat : .scriptInterpreterUnknownFormat(name)
+            }
+            argv.replaceSubrange(0..<1, with: [next.path] + (next.argument.map { [$0] } ?? []) + [name])
+            try check(argv, fixedSize, budget)
+            do throws(GuestErrno) {
+                file = try ProgramFile(descriptor: try opener.openExecutable(path: next.path))
+            } catch { throw .scriptInterpreterUnavailable(next.path, error) }
+            name = next.path
+            isInaccessible = false
+            depth += 1
+            if depth > deepestHandler { throw .tooManyInterpreters }
+        }
+    }
+
+    /// A program that another process prepared: the descriptors came with the exec plan and are taken over; nothing is opened.
+    public init(
+        executable: Int32, interpreter: Int32?, argv: [[UInt8]], envp: [[UInt8]], execfn: [UInt8], executablePath: [UInt8],
+        comm: [UInt8], limits: ArgumentLimits
+    ) throws(ImageError) {
+        do throws(GuestErrno) {
+            self.executable = try ProgramFile(descriptor: executable)
+        } catch {
+            if let interpreter { _ = Host.raw(Int32(SYS_close), Int(interpreter)) }
+            throw .unavailable(error)
+        }
+        var opened: ProgramFile? = nil
+        if let interpreter {
+            do { opened = try ProgramFile(descriptor: interpreter) } catch { throw .interpreterUnavailable([], error) }
+        }
+        let image = try Self.programImage(self.executable, name: nil)
+        if let opened {
+            self.interpreter = try Self.interpreter(opened, path: image.interpreterPath ?? [])
+        } else {
+            self.interpreter = nil
+        }
+        self.image = image
+        self.argv = argv
+        self.envp = envp
+        self.execfn = execfn
+        self.executablePath = executablePath
+        self.comm = comm
+        self.limits = limits
+    }
+
+    private init(
+        executable: ProgramFile, image: ELFImage, interpreter: Interpreter?, argv: [[UInt8]], envp: [[UInt8]],
+        execfn: [UInt8], executablePath: [UInt8], limits: ArgumentLimits
+    ) {
+        self.executable = executable
+        self.image = image
+        self.interpreter = interpreter
+        self.argv = argv
+        self.envp = envp
+        self.execfn = execfn
+        self.executablePath = executablePath
+        let base = execfn.lastIndex(of: UInt8(ascii: "/")).map { execfn[($0 + 1)...] } ?? execfn[...]
+        self.comm = Array(base.prefix(Self.commCapacity))
+        self.limits = limits
+    }
+
+    /// The last step: the file is an ELF program for this machine.
+    private static func finish(
+        _ file: ProgramFile, argv: [[UInt8]], envp: [[UInt8]], execfn: [UInt8], name: [UInt8]?, opener: any ProgramOpener,
+        limits: ArgumentLimits
+    ) throws(ImageError) -> PreparedProgram {
+        let image = try programImage(file, name: name)
+        var interpreter: Interpreter? = nil
+        if let path = image.interpreterPath {
+            let opened: ProgramFile
+            do throws(GuestErrno) {
+                opened = try ProgramFile(descriptor: try opener.openExecutable(path: path))
+            } catch { throw .interpreterUnavailable(path, error) }
+            interpreter = try Self.interpreter(opened, path: path)
+        }
+        return PreparedProgram(
+            executable: file, image: image, interpreter: interpreter, argv: argv, envp: envp, execfn: execfn,
+            executablePath: opener.guestPath(ofExecutable: file.descriptor), limits: limits)
+    }
+
+    /// `name` is that of a script's interpreter, nil for the program that exec named.
+    private static func programImage(_ file: ProgramFile, name: [UInt8]?) throws(ImageError) -> ELFImage {
+        do throws(ELFParseError) {
+            return try ELFImage(file: file, role: .program)
+        } catch {
+            switch error {
+            case .unreadable(let errno):
+                throw name.map { .scriptInterpreterUnavailable($0, errno) } ?? .unavailable(errno)
+            case .defect(let defect): throw name.map { .scriptInterpreterDefective($0, defect) } ?? .defective(defect)
+            }
+        }
+    }
+
+    private static func interpreter(_ file: ProgramFile, path: [UInt8]) throws(ImageError) -> Interpreter {
+        switch file.format {
+        case .native: break
+        case .foreign(let machine, let is32Bit):
+            throw .interpreterDefective(path, .wrongMachine(machine, is32Bit: is32Bit))
+        case .script, .unknown:
+            // Linux reads a whole ELF header first.
+            throw file.size < UInt64(MemoryLayout<Elf64_Ehdr>.size)
+                ? .interpreterUnavailable(path, .EIO) : .interpreterDefective(path, .notELF)
+        }
+        do throws(ELFParseError) {
+            return Interpreter(file: file, image: try ELFImage(file: file, role: .interpreter))
+        } catch {
+            switch error {
+            case .unreadable(let errno): throw .interpreterUnavailable(path, errno)
+            case .defect(let defect): throw .interpreterDefective(path, defect)
+            }
+        }
+    }
+
+    private static func check(_ argv: [[UInt8]], _ fixedSize: Int, _ budget: Int) throws(ImageError) {
+        guard !argv.contains(where: { $0.count >= ArgumentLimits.longestString }), size(of: argv) &+ fixedSize <= budget
+        else { throw .argumentsTooLong }
+    }
+
+    /// Bytes of the strings with their NULs. The strings are in memory already, so that sums cannot overflow.
+    private static func size(of strings: [[UInt8]]) -> Int {
+        var size = 0
+        for string in strings { size += string.count + 1 }
+        return size
+    }
+}

@@ -1,0 +1,130 @@
+import CommandLineOptions
+import Testing
+
+private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+private func parse(_ words: String...) throws -> Options { try Options.parse(words.map(bytes)) }
+
+/// The sentence of a command line that must be refused.
+private func refusal(_ words: String...) -> String? {
+    do throws(OptionError) {
+        _ = try Options.parse(words.map(bytes))
+        return nil
+    } catch {
+        return error.sentence
+    }
+}
+
+@Test func programAndArguments() throws {
+    let options = try parse("/bin/echo", "--help", "-n", "--")
+    #expect(options.command == .run(program: bytes("/bin/echo"), arguments: [bytes("--help"), bytes("-n"), bytes("--")]))
+    #expect(options.timeout == 0)
+    #expect(options.sysroot == nil)
+}
+
+@Test func bothFormsOfValues() throws {
+    var expected = Options(command: .run(program: bytes("sh"), arguments: []))
+    expected.sysroot = bytes("/root")
+    expected.timeout = 30
+    expected.workingDirectory = bytes("/tmp=x")
+    expected.usesHostFallback = true
+    expected.clearsEnvironment = true
+    #expect(
+        try parse(
+            "--sysroot", "/root", "--timeout", "30", "--workdir", "/tmp=x", "--host-fallback", "--clear-env", "sh")
+            == expected)
+    #expect(
+        try parse(
+            "--sysroot=/root", "--timeout=030", "--workdir=/tmp=x", "--host-fallback", "--clear-env", "--", "sh")
+            == expected)
+}
+
+@Test func doubleDashEndsTheOptions() throws {
+    #expect(try parse("--", "--odd", "x").command == .run(program: bytes("--odd"), arguments: [bytes("x")]))
+    #expect(try parse("--", "--", "x").command == .run(program: bytes("--"), arguments: [bytes("x")]))
+    #expect(try parse("-", "x").command == .run(program: bytes("-"), arguments: [bytes("x")]))
+}
+
+@Test func lastSingleValueCountsAndValuesMayLookLikeOptions() throws {
+    #expect(try parse("--sysroot=/a", "--sysroot=/b", "x").sysroot == bytes("/b"))
+    #expect(try parse("--workdir", "--help", "x").workingDirectory == bytes("--help"))
+}
+
+@Test func binds() throws {
+    let options = try parse("--bind", "/a", "--bind=src:/b", "--bind=/c:/d:ro", "x")
+    #expect(
+        options.binds == [
+            Options.Bind(host: bytes("/a"), guest: bytes("/a"), isReadOnly: false),
+            Options.Bind(host: bytes("src"), guest: bytes("/b"), isReadOnly: false),
+            Options.Bind(host: bytes("/c"), guest: bytes("/d"), isReadOnly: true),
+        ])
+    for bad in ["src", ":/b", "/a:", "/a::ro", "/a:b", "/a:ro", "/a:/b:rw", "/a:/b:", "/a:/b:ro:x", ":"] {
+        #expect(refusal("--bind", bad, "x")?.contains("--bind " + bad) == true, "\(bad)")
+    }
+}
+
+@Test func environment() throws {
+    let options = try parse("--env", "A=b=c", "--env=B=", "--env", "HOME", "x")
+    #expect(
+        options.environment == [
+            .set(name: bytes("A"), value: bytes("b=c")), .set(name: bytes("B"), value: []), .pass(name: bytes("HOME")),
+        ])
+    #expect(refusal("--env", "=x", "p") == "--env =x has an empty name")
+}
+
+@Test func timeoutsAreNonNegativeIntegers() throws {
+    #expect(try parse("--timeout", "18446744073709551615", "x").timeout == .max)
+    for bad in ["-1", "+1", "1.5", "ten", " 1", "1s", "0x10", "18446744073709551616"] {
+        #expect(
+            refusal("--timeout", bad, "x")
+                == "--timeout takes a non-negative whole number of seconds, not " + bad)
+    }
+}
+
+@Test func doctorIsACommandAlone() throws {
+    #expect(try parse("doctor").command == .doctor)
+    #expect(try parse("--", "doctor").command == .run(program: bytes("doctor"), arguments: []))
+    #expect(try parse("--clear-env", "doctor", "x").command == .run(program: bytes("doctor"), arguments: [bytes("x")]))
+    #expect(try parse("./doctor").command == .run(program: bytes("./doctor"), arguments: []))
+    #expect(refusal("doctor", "x")?.contains("vmrun -- doctor") == true)
+}
+
+@Test func helpAndVersion() throws {
+    #expect(try parse("--sysroot", "/x", "--help", "--bogus").command == .help)
+    #expect(try parse("--version").command == .version)
+    #expect(Options.versionText == "vmrun " + Options.version + "\n")
+    for option in ["sysroot", "bind", "host-fallback", "timeout", "env", "clear-env", "workdir", "version", "help"] {
+        #expect(Options.usageText.contains("--" + option))
+    }
+    #expect(!Options.usageText.contains("-fd"))
+}
+
+@Test func helpersNeedNoProgram() throws {
+    let options = try parse("--helper-fd", "5000", "--vfork-notify-fd=5001")
+    #expect(options.helperDescriptor == 5000)
+    #expect(options.vforkNotifyDescriptor == 5001)
+    #expect(refusal("--helper-fd", "-1")?.contains("--helper-fd") == true)
+    #expect(refusal("--helper-fd", "2147483648")?.contains("descriptor") == true)
+}
+
+@Test func refusals() {
+    #expect(refusal() == "no program given; vmrun --help shows how to call it")
+    #expect(refusal("--clear-env") == "no program given; vmrun --help shows how to call it")
+    #expect(refusal("--") == "no program given; vmrun --help shows how to call it")
+    #expect(refusal("") == "the program's name is empty")
+    #expect(refusal("--bogus=1", "x") == "unknown option --bogus; vmrun --help lists them")
+    #expect(refusal("--SYSROOT", "/", "x") == "unknown option --SYSROOT; vmrun --help lists them")
+    #expect(refusal("-x", "x") == "unknown option -x; vmrun --help lists them")
+    #expect(refusal("--sysroot") == "option --sysroot needs a value")
+    #expect(refusal("--sysroot=", "x") == "option --sysroot has an empty value")
+    #expect(refusal("--sysroot", "", "x") == "option --sysroot has an empty value")
+    #expect(refusal("--host-fallback=yes", "x") == "option --host-fallback takes no value")
+    #expect(refusal("--help=x") == "option --help takes no value")
+    #expect(OptionError.exitStatus == 125)
+}
+
+@Test func wordsNeedNotBeUTF8() throws {
+    let options = try Options.parse([bytes("--sysroot=") + [0xff, 0xfe], [0x80]])
+    #expect(options.sysroot == [0xff, 0xfe])
+    #expect(options.command == .run(program: [0x80], arguments: []))
+}
