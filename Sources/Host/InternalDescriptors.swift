@@ -4,7 +4,9 @@ import CShim
 /// and host descriptors have the same numbers. The values are set once, before any other thread exists.
 public enum InternalDescriptors {
     /// How many vmrun may need: one per vCPU (a VM has about a thousand at most) and a few more.
-    private static let reserve: UInt64 = 1200
+    private static let reserve: UInt64 = 1400
+    /// From here on above `base` are the descriptors that belong to a VM, which a fork child drops all at once.
+    private static let machineOffset: Int32 = 128
     /// Room for a guest that raises its limit from the usual 1024, at the price of a larger descriptor table.
     private static let usualBase: UInt64 = 4096
     private static let largestBase: UInt64 = 65536
@@ -51,9 +53,20 @@ public enum InternalDescriptors {
 
     /// Moves a fresh descriptor into the window and makes it close-on-exec. Where that is not possible (the window is full,
     /// or not yet configured) the descriptor stays where it is.
-    public static func adopt(_ descriptor: Int32) -> Int32 {
+    public static func adopt(_ descriptor: Int32) -> Int32 { move(descriptor, to: base) }
+
+    /// As `adopt`, for a VM or vCPU.
+    public static func adoptForMachine(_ descriptor: Int32) -> Int32 { move(descriptor, to: base &+ machineOffset) }
+
+    /// Closes every VM and vCPU descriptor, in a fork child.
+    public static func closeMachines() {
+        guard base != .max else { return }
+        _ = Host.raw(Int32(SYS_close_range), Int(base &+ machineOffset), Int(UInt32.max), 0)
+    }
+
+    private static func move(_ descriptor: Int32, to first: Int32) -> Int32 {
         guard base != .max, descriptor < base else { return descriptor }
-        let moved = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(base))
+        let moved = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(first))
         guard moved >= 0 else { return descriptor }
         _ = Host.raw(Int32(SYS_close), Int(descriptor))
         return Int32(truncatingIfNeeded: moved)

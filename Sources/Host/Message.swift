@@ -7,10 +7,18 @@ public enum Message {
         var line: [UInt8] = Array("vmrun: ".utf8)
         line.append(contentsOf: text.utf8)
         line.append(0x0a)
+        write(line, to: 2)
+    }
+
+    /// Writes text that was asked for to standard output.
+    public static func print(_ text: String) { write(Array(text.utf8), to: 1) }
+
+    private static func write(_ line: [UInt8], to descriptor: Int) {
         line.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count {
-                let result = Host.raw(Int32(SYS_write), 2, Int(bitPattern: bytes.baseAddress) + done, bytes.count - done)
+                let result = Host.raw(
+                    Int32(SYS_write), descriptor, Int(bitPattern: bytes.baseAddress) + done, bytes.count - done)
                 if result <= 0 && result != -Int(EINTR) { return }
                 done += max(result, 0)
             }

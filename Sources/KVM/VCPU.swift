@@ -4,7 +4,7 @@ import Host
 /// One vCPU. It belongs to the host thread that first runs it: on most kernels another thread's KVM_RUN costs an RCU grace
 /// period (docs/internals.md).
 public final class VCPU {
-    public let descriptor: Int32
+    public private(set) var descriptor: Int32
     /// The shared kvm_run page; registers travel through it.
     public let run: UnsafeMutablePointer<kvm_run>
     private let runSize: Int
@@ -12,7 +12,7 @@ public final class VCPU {
     public init(_ vm: VirtualMachine, id: UInt32) throws(HostError) {
         let result = try Host.call(
             Int32(SYS_ioctl), Int(vm.descriptor), Int(VMRUN_KVM_CREATE_VCPU), Int(id), retryOnInterrupt: true)
-        descriptor = InternalDescriptors.adopt(Int32(result))
+        descriptor = InternalDescriptors.adoptForMachine(Int32(result))
         runSize = vm.system.runSize
         let address = try Host.call(
             Int32(SYS_mmap), 0, runSize, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED), Int(descriptor), 0)
@@ -60,7 +60,11 @@ public final class VCPU {
         try Host.call(Int32(SYS_ioctl), Int(descriptor), Int(request), pointer.argument)
     }
 
+    /// In a fork child: descriptor and mapping are gone already, and their numbers may be somebody else's.
+    public func forget() { descriptor = -1 }
+
     deinit {
+        if descriptor < 0 { return }
         _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: run), runSize)
         _ = Host.raw(Int32(SYS_close), Int(descriptor))
     }

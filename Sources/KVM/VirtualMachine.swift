@@ -4,13 +4,13 @@ import Host
 /// One VM: guest-physical memory and vCPUs. Usable only in the mm that created it, so a fork child makes a new one.
 public final class VirtualMachine {
     public let system: KVMSystem
-    public let descriptor: Int32
+    public private(set) var descriptor: Int32
 
     public init(_ system: KVMSystem) throws(HostError) {
         self.system = system
         let result = try Host.call(
             Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), retryOnInterrupt: true)
-        descriptor = InternalDescriptors.adopt(Int32(result))
+        descriptor = InternalDescriptors.adoptForMachine(Int32(result))
     }
 
     /// KVM_SET_USER_MEMORY_REGION: guest-physical [`guestPhysical`, + `size`) is the host memory at `host`, whatever is
@@ -27,5 +27,8 @@ public final class VirtualMachine {
         if result < 0 { throw HostError(Int32(-result)) }
     }
 
-    deinit { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
+    /// In a fork child: the descriptor is closed already, and its number may be somebody else's.
+    public func forget() { descriptor = -1 }
+
+    deinit { if descriptor >= 0 { _ = Host.raw(Int32(SYS_close), Int(descriptor)) } }
 }

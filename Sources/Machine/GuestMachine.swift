@@ -58,6 +58,16 @@ public final class GuestMachine {
         }
     }
 
+    /// vCPUs made so far.
+    public var cpuCount: Int { lock.withLock { nextCPU } }
+
+    /// Gives up a parent's machine in a fork child, where neither its descriptors nor its memory exist. To be called before
+    /// anything else is opened or mapped.
+    public func forget() {
+        vm.forget()
+        memory.forget()
+    }
+
     func withTables<Result>(_ body: (PageTables, KernelMemory) throws(MachineFailure) -> Result) throws(MachineFailure)
         -> Result
     {

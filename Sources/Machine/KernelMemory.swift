@@ -77,6 +77,9 @@ final class KernelMemory {
 
     func returnProbePages(_ pages: UInt64) { freeProbes.append(pages) }
 
+    /// In a fork child: the blocks were not inherited.
+    func forget() { blocks = [] }
+
     deinit {
         for block in blocks { _ = Host.raw(Int32(SYS_munmap), Int(block), Int(Self.blockSize)) }
     }

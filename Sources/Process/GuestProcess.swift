@@ -1,8 +1,83 @@
+import CShim
+import GuestImage
 import GuestMemory
 import Host
+import KVM
 import LinuxABI
+import Machine
+import Signals
+import Sysroot
+import SyntheticFS
+
+/// What serves the guest's system calls. Syscalls implements it; Process only knows that somebody does.
+public protocol SystemCallServer: AnyObject {
+    /// The result for the guest's result register: a value, -errno, or VMRUN_ERESTART.
+    func serve(_ thread: GuestThread, number: UInt64) -> Int
+}
 
 /// One guest process: a host process, one address space, one VM. Everything hangs off this object and `GuestThread`.
 public final class GuestProcess {
-    init() {}
+    public let memory: AddressSpace
+    public let files: FileSystemContext
+    public let actions: SignalActions
+    public let session: Session
+    public let server: any SystemCallServer
+    /// Seconds that one stay in the guest may take; 0: as long as it likes.
+    public let timeout: UInt64
+    public internal(set) var pid: Int32
+    /// The VM of this address space. Replaced in a fork child, which cannot use its parent's.
+    public internal(set) var machine: GuestMachine
+    let system: KVMSystem
+    let vdso: HostVDSO
+    /// Tells the page tables what the region map takes away. Shared with helpers, as the memory is.
+    let observer: ExecutionObserver
+    /// Closed when the vfork parent may run on: at exec in the fresh image, or by the process's end.
+    var notifyDescriptor: Int32 = -1
+    /// This process is a vfork helper: it shares its parent's memory, machine and heap.
+    public internal(set) var isHelper: Bool
+
+    /// What the program is, for /proc and exec.
+    public internal(set) var executablePath: [UInt8]
+    public internal(set) var record: Session.Record
+
+    let threadsLock = Lock()
+    var threads: [GuestThread] = []
+
+    init(
+        memory: AddressSpace, files: FileSystemContext, actions: SignalActions, session: Session,
+        server: any SystemCallServer, timeout: UInt64, machine: GuestMachine, system: KVMSystem, vdso: HostVDSO,
+        executablePath: [UInt8], record: Session.Record,
+        observer: ExecutionObserver, isHelper: Bool
+    ) {
+        self.memory = memory
+        self.files = files
+        self.actions = actions
+        self.session = session
+        self.server = server
+        self.timeout = timeout
+        self.machine = machine
+        self.system = system
+        self.vdso = vdso
+        self.observer = observer
+        self.executablePath = executablePath
+        self.record = record
+        self.isHelper = isHelper
+        pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+    }
+
+    /// Number of live threads.
+    public var threadCount: Int { threadsLock.withLock { threads.count } }
+
+    /// Lets a vfork parent run on.
+    func releaseVforkParent() {
+        if notifyDescriptor >= 0 {
+            _ = Host.raw(Int32(SYS_close), Int(notifyDescriptor))
+            notifyDescriptor = -1
+        }
+    }
+
+    /// Ends the whole process, as exit_group(2).
+    public func exitGroup(_ status: Int32) -> Never {
+        while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
+    }
 }

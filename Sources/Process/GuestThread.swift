@@ -2,19 +2,48 @@ import CShim
 import GuestMemory
 import Host
 import LinuxABI
+import Machine
+import Signals
 
 /// One guest thread: a host thread with its vCPU. Only its own host thread touches it, except where a member says otherwise.
 public final class GuestThread {
     public let process: GuestProcess
     /// What the signal handler shares with this thread.
     public let host: UnsafeMutablePointer<vmrun_thread>
+    public let signals: ThreadSignals
+    /// Replaced in a fork child.
+    public internal(set) var cpu: GuestCPU
     /// Working space for one system call: paths, copied structures, iovecs. Never holds anything across calls.
     public let scratch: Scratch
+    /// set_tid_address(2): where to store zero and wake a futex when this thread ends; 0 for nowhere.
+    public var clearChildTid: UInt64 = 0
+    /// The number of the system call being served, for reports.
+    public internal(set) var lastSystemCall: UInt64 = 0
+    /// Monotonic nanoseconds at which this thread last entered the guest, 0 while it is outside. Kept only with a watchdog.
+    let enteredAt: UnsafeMutablePointer<UInt64>
 
-    init(process: GuestProcess, host: UnsafeMutablePointer<vmrun_thread>) {
+    init(process: GuestProcess, cpu: GuestCPU) {
         self.process = process
-        self.host = host
-        self.scratch = Scratch()
+        self.cpu = cpu
+        host = .allocate(capacity: 1)
+        host.initialize(to: vmrun_thread())
+        host.pointee.run = cpu.run
+        enteredAt = .allocate(capacity: 1)
+        enteredAt.initialize(to: 0)
+        scratch = Scratch()
+        signals = ThreadSignals(host: host, actions: process.actions)
+    }
+
+    deinit {
+        host.deallocate()
+        enteredAt.deallocate()
+    }
+
+    public var tid: Int32 { host.pointee.tid }
+
+    /// Makes the calling host thread this thread's.
+    func attach() {
+        vmrun_thread_attach(host)
     }
 
     /// A host call on the guest's behalf: the kernel's result, -errno, or `VMRUN_ERESTART` where a signal came first. It may

@@ -57,6 +57,11 @@ public final class SignalActions {
         vmrun_install_handlers()
     }
 
+    /// A private copy, for a child that shares the memory it lives in.
+    public func copy() -> SignalActions { SignalActions(copying: lock.withLock { actions }) }
+
+    private init(copying actions: [SignalAction]) { self.actions = actions }
+
     /// What an ignored always-captured signal needs passed on at exec, since the host's disposition does not say it.
     public var ignoredMask: UInt64 {
         lock.withLock {

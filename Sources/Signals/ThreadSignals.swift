@@ -37,6 +37,10 @@ public final class ThreadSignals {
 
     static let unblockable: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
 
+    /// What the host never blocks, because vmrun needs it: SIGSEGV, SIGBUS, the kick.
+    static let neverBlocked: UInt64 =
+        bit(SIGSEGV) | bit(SIGBUS) | bit(VMRUN_KICK_SIGNAL)
+
     public init(host: UnsafeMutablePointer<vmrun_thread>, actions: SignalActions) {
         self.host = host
         self.actions = actions
@@ -53,7 +57,7 @@ public final class ThreadSignals {
         if deliverableDeferred(host.pointee.blocked) != nil { raiseAttention() }
     }
 
-    private func raiseAttention() { host.pointee.attention |= UInt32(VMRUN_ATTENTION_SIGNAL) }
+    func raiseAttention() { host.pointee.attention |= UInt32(VMRUN_ATTENTION_SIGNAL) }
 
     private static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
 
@@ -68,7 +72,7 @@ public final class ThreadSignals {
         return pending
     }
 
-    private func deliverableDeferred(_ mask: UInt64) -> Int32? {
+    func deliverableDeferred(_ mask: UInt64) -> Int32? {
         if host.pointee.deferred == 0 { return nil }
         for signal in Self.deferredSignals where deferredPending & ~mask & Self.bit(signal) != 0 { return signal }
         return nil
@@ -94,13 +98,13 @@ public final class ThreadSignals {
         return (signal, deferredInfo(Int(index)))
     }
 
-    private func deferredInfo(_ index: Int) -> siginfo_t {
+    func deferredInfo(_ index: Int) -> siginfo_t {
         withUnsafePointer(to: &host.pointee.deferred_info) {
             $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] }
         }
     }
 
-    private func keepDeferred(_ signal: Int32, _ info: siginfo_t) {
+    func keepDeferred(_ signal: Int32, _ info: siginfo_t) {
         let index = Int(vmrun_deferred_index(signal))
         if host.pointee.deferred & (1 << UInt32(index)) != 0 { return }
         withUnsafeMutablePointer(to: &host.pointee.deferred_info) {

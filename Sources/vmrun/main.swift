@@ -1,2 +1,21 @@
+import CommandLineOptions
 import Host
-Message.fail("not yet")
+
+let options: Options
+do throws(OptionError) {
+    options = try Options.parse(HostArguments.words)
+} catch {
+    Message.fail(error.sentence, status: OptionError.exitStatus)
+}
+
+switch options.command {
+case .help: Message.print(Options.usageText)
+case .version: Message.print(Options.versionText)
+case .doctor: Doctor.run()
+case .run(let program, let arguments):
+    if let descriptor = options.helperDescriptor {
+        Launch.continueExec(descriptor)
+    } else {
+        Launch.start(options, program: program, arguments: arguments)
+    }
+}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/memfd.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <poll.h>

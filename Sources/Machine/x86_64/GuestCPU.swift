@@ -141,6 +141,9 @@ public final class GuestCPU {
         return segment
     }
 
+    /// Gives up a parent's vCPU in a fork child; see `GuestMachine.forget`.
+    public func forget() { vcpu.forget() }
+
     // MARK: Context
 
     /// To be called after changing anything in `registers`.

@@ -1,0 +1,20 @@
+// Atomic access to 32-bit words in memory that processes share. In C because Swift's Atomic cannot be placed at an address.
+#pragma once
+
+#include <stdint.h>
+
+static inline int32_t vmrun_atomic_load(const int32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void vmrun_atomic_store(int32_t *word, int32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/// Stores `desired` where the word is `expected`; 1 where it did.
+static inline int vmrun_atomic_exchange_if(int32_t *word, int32_t expected, int32_t desired)
+{
+    return __atomic_compare_exchange_n(word, &expected, desired, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}

@@ -1,0 +1,182 @@
+import CShim
+import Host
+
+/// Everything a fresh vmrun image needs to become the guest program that an execve (or the command line) asked for. Travels in
+/// a memfd; descriptors keep their numbers.
+public struct ExecPlan {
+    /// Increased with every change of the layout: both sides are the same binary, so any other value is an error.
+    static let version: UInt32 = 1
+    private static let magic: UInt32 = 0x6e70_6d76
+    private static let maximumSize = 64 << 20
+
+    /// The program and its interpreter (-1: none), opened and checked by the image that asks; numbers in vmrun's window.
+    public var executable: Int32 = -1
+    public var interpreter: Int32 = -1
+    public var arguments: [[UInt8]] = []
+    public var environment: [[UInt8]] = []
+    /// AT_EXECFN.
+    public var execfn: [UInt8] = []
+    /// What /proc/self/exe shows.
+    public var executablePath: [UInt8] = []
+    public var comm: [UInt8] = []
+
+    /// RootConfiguration in its own encoding.
+    public var root: [UInt8] = []
+    public var timeout: UInt64 = 0
+    public var blockedMask: UInt64 = 0
+    public var ignoredMask: UInt64 = 0
+    public var sessionDescriptor: Int32 = -1
+    /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
+    public var notifyDescriptor: Int32 = -1
+    public var descriptorBase: Int32 = 0
+    public var descriptorLimit: UInt64 = 0
+    public var descriptorHardLimit: UInt64 = 0
+
+    public init() {}
+
+    // MARK: Encoding
+
+    public func encoded() -> [UInt8] {
+        var writer = Writer()
+        writer.put(Self.magic)
+        writer.put(Self.version)
+        writer.put(executable)
+        writer.put(interpreter)
+        writer.put(arguments)
+        writer.put(environment)
+        writer.put(execfn)
+        writer.put(executablePath)
+        writer.put(comm)
+        writer.put(root)
+        writer.put(timeout)
+        writer.put(blockedMask)
+        writer.put(ignoredMask)
+        writer.put(sessionDescriptor)
+        writer.put(notifyDescriptor)
+        writer.put(descriptorBase)
+        writer.put(descriptorLimit)
+        writer.put(descriptorHardLimit)
+        return writer.bytes
+    }
+
+    /// Nil where the bytes are not exactly one plan of this version.
+    public init?(decoding bytes: [UInt8]) {
+        var reader = Reader(bytes)
+        guard reader.value(UInt32.self) == Self.magic, reader.value(UInt32.self) == Self.version,
+            let executable = reader.value(Int32.self), let interpreter = reader.value(Int32.self),
+            let arguments = reader.list(), let environment = reader.list(), let execfn = reader.bytes(),
+            let executablePath = reader.bytes(), let comm = reader.bytes(), let root = reader.bytes(),
+            let timeout = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
+            let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
+            let notifyDescriptor = reader.value(Int32.self), let descriptorBase = reader.value(Int32.self),
+            let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
+            reader.isAtEnd
+        else { return nil }
+        self.executable = executable
+        self.interpreter = interpreter
+        self.arguments = arguments
+        self.environment = environment
+        self.execfn = execfn
+        self.executablePath = executablePath
+        self.comm = comm
+        self.root = root
+        self.timeout = timeout
+        self.blockedMask = blockedMask
+        self.ignoredMask = ignoredMask
+        self.sessionDescriptor = sessionDescriptor
+        self.notifyDescriptor = notifyDescriptor
+        self.descriptorBase = descriptorBase
+        self.descriptorLimit = descriptorLimit
+        self.descriptorHardLimit = descriptorHardLimit
+    }
+
+    private struct Writer {
+        var bytes: [UInt8] = []
+
+        mutating func put<Value: FixedWidthInteger>(_ value: Value) {
+            withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+        }
+
+        mutating func put(_ text: [UInt8]) {
+            put(UInt32(text.count))
+            bytes.append(contentsOf: text)
+        }
+
+        mutating func put(_ list: [[UInt8]]) {
+            put(UInt32(list.count))
+            for text in list { put(text) }
+        }
+    }
+
+    private struct Reader {
+        private let source: [UInt8]
+        private var position = 0
+
+        init(_ source: [UInt8]) { self.source = source }
+
+        var isAtEnd: Bool { position == source.count }
+
+        mutating func value<Value: FixedWidthInteger>(_ type: Value.Type) -> Value? {
+            let size = MemoryLayout<Value>.size
+            guard source.count - position >= size else { return nil }
+            var result: Value = 0
+            for index in 0..<size { result |= Value(truncatingIfNeeded: source[position + index]) << Value(index * 8) }
+            position += size
+            return result
+        }
+
+        mutating func bytes() -> [UInt8]? {
+            guard let count = value(UInt32.self), Int(count) <= source.count - position else { return nil }
+            defer { position += Int(count) }
+            return Array(source[position..<(position + Int(count))])
+        }
+
+        mutating func list() -> [[UInt8]]? {
+            guard let count = value(UInt32.self), Int(count) <= (source.count - position) / 4 else { return nil }
+            var result: [[UInt8]] = []
+            result.reserveCapacity(Int(count))
+            for _ in 0..<count {
+                guard let text = bytes() else { return nil }
+                result.append(text)
+            }
+            return result
+        }
+    }
+
+    // MARK: Transport
+
+    /// Writes the plan into a memfd in vmrun's window that survives exec.
+    public func send() throws(HostError) -> Int32 {
+        let result = try "vmrun-plan".withCString { (name) throws(HostError) in
+            try Host.call(Int32(SYS_memfd_create), name.argument, Int(MFD_CLOEXEC))
+        }
+        let descriptor = InternalDescriptors.adopt(Int32(result))
+        let bytes = encoded()
+        var done = 0
+        while done < bytes.count {
+            let written = bytes.withUnsafeBytes {
+                Host.raw(
+                    Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: $0.baseAddress) + done, bytes.count - done, done)
+            }
+            if written <= 0 {
+                _ = Host.raw(Int32(SYS_close), Int(descriptor))
+                throw HostError(written < 0 ? Int32(-written) : ENOSPC)
+            }
+            done += written
+        }
+        return descriptor
+    }
+
+    /// Reads and closes a memfd that `send` made. Nil where it does not hold a plan.
+    public static func receive(_ descriptor: Int32) -> ExecPlan? {
+        let size = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_END))
+        defer { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
+        guard size > 0, size <= maximumSize else { return nil }
+        var bytes = [UInt8](repeating: 0, count: size)
+        let count = bytes.withUnsafeMutableBytes {
+            Host.raw(Int32(SYS_pread64), Int(descriptor), Int(bitPattern: $0.baseAddress), size, 0)
+        }
+        guard count == size else { return nil }
+        return ExecPlan(decoding: bytes)
+    }
+}

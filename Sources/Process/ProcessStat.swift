@@ -1,0 +1,35 @@
+import CShim
+import Host
+
+/// Fields of the host's /proc/PID/stat.
+enum ProcessStat {
+    /// Start time in clock ticks since boot (field 22), which together with the pid names a process for good. Nil where there
+    /// is no such process.
+    static func startTime(_ pid: Int32) -> UInt64? {
+        let path = "/proc/\(pid)/stat"
+        let descriptor = path.withCString {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
+        }
+        guard descriptor >= 0 else { return nil }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) { buffer in
+            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
+            guard count > 0 else { return nil }
+            // The command may hold anything, so fields count from its last parenthesis.
+            let text = UnsafeRawBufferPointer(rebasing: buffer[0..<count])
+            guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+            var field = 2
+            var value: UInt64 = 0
+            for byte in text[(close + 1)...] {
+                if byte == UInt8(ascii: " ") {
+                    if field == 22 { return value }
+                    field += 1
+                    value = 0
+                } else if byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") {
+                    value = value &* 10 &+ UInt64(byte - UInt8(ascii: "0"))
+                }
+            }
+            return nil
+        }
+    }
+}

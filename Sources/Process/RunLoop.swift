@@ -1,0 +1,64 @@
+import CShim
+import Host
+import Machine
+
+extension GuestThread {
+    /// Runs the guest until this thread or the process ends.
+    func runLoop() -> Never {
+        while true {
+            if process.timeout > 0 { enteredAt.pointee = Clock.monotonic() }
+            let event = cpu.enter(&host.pointee.attention)
+            let entered = enteredAt.pointee
+            if entered != 0 { enteredAt.pointee = 0 }
+            switch event {
+            case .systemCall:
+                let number = cpu.registers.pointee.rax
+                lastSystemCall = number
+                let result = process.server.serve(self, number: number)
+                if result == VMRUN_ERESTART {
+                    cpu.rewindSystemCall(number: number)
+                } else {
+                    cpu.setResult(result)
+                }
+            case .fault(let fault):
+                do throws(MachineFailure) { try signals.deliverFault(cpu, fault) } catch { fail(error) }
+            case .attention:
+                attend(entered: entered)
+            case .failure(let failure):
+                fail(failure)
+            }
+        }
+    }
+
+    /// The attention word is set: other threads' requests first, then the guest's signals.
+    private func attend(entered: UInt64) {
+        if host.pointee.attention & UInt32(VMRUN_ATTENTION_KICK) != 0 {
+            host.pointee.attention &= ~UInt32(VMRUN_ATTENTION_KICK)
+            serveRequests(entered: entered)
+        }
+        if host.pointee.attention & UInt32(VMRUN_ATTENTION_SIGNAL) != 0 {
+            cpu.bringToUser()
+            do throws(MachineFailure) { try signals.deliverPending(cpu) } catch { fail(error) }
+        }
+    }
+
+    private func serveRequests(entered: UInt64) {
+        if host.pointee.requests & ThreadRequest.watchdog != 0 {
+            host.pointee.requests &= ~ThreadRequest.watchdog
+            // The kick may have met a later stay than the one it was meant for.
+            if entered != 0 && Watchdog.isOverdue(entered, process) {
+                cpu.bringToUser()
+                Watchdog.report(self, instruction: cpu.registers.pointee.rip)
+            }
+        }
+    }
+
+    private func fail(_ failure: MachineFailure) -> Never {
+        Message.fail(failure.sentence)
+    }
+}
+
+/// Bits of vmrun_thread.requests.
+enum ThreadRequest {
+    static let watchdog: UInt32 = 1
+}

@@ -1,0 +1,99 @@
+import CShim
+import GuestImage
+import GuestMemory
+import Host
+import KVM
+import LinuxABI
+import Machine
+import Signals
+import SyntheticFS
+import Sysroot
+
+/// Turns the calling host process into a guest process.
+public enum ProcessStart {
+    /// Loads the program that `plan` describes and runs it. Never returns: errors end the process with a sentence.
+    public static func run(
+        _ program: PreparedProgram, plan: ExecPlan, files: FileSystemContext, session: Session,
+        server: any SystemCallServer
+    ) -> Never {
+        let system: KVMSystem
+        do throws(KVMUnavailable) { system = try KVMSystem() } catch { Message.fail(error.sentence) }
+
+        let vdso = HostVDSO()
+        let memory = AddressSpace(layout: chooseLayout())
+        let observer = ExecutionObserver()
+        memory.observer = observer
+        let machine: GuestMachine
+        let cpu: GuestCPU
+        do throws(MachineFailure) {
+            machine = try GuestMachine(system, mappings: memory, vdso: vdso)
+            cpu = try GuestCPU(machine)
+        } catch {
+            Message.fail(error.sentence)
+        }
+        observer.machines = [machine]
+
+        let context = StartContext(
+            identity: StartContext.Identity(
+                uid: UInt32(Host.raw(Int32(SYS_getuid))), euid: UInt32(Host.raw(Int32(SYS_geteuid))),
+                gid: UInt32(Host.raw(Int32(SYS_getgid))), egid: UInt32(Host.raw(Int32(SYS_getegid)))),
+            vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(),
+            randomness: StartRandomness.fresh(isRandomized: isRandomized))
+        let state: StartState
+        do throws(ImageError) {
+            state = try Loader.load(program, into: memory, context: context)
+        } catch {
+            Message.fail(error.sentence(program: program.execfn), status: error.exitStatus)
+        }
+
+        var record = Session.Record()
+        record.argumentsStart = state.argStart
+        record.argumentsEnd = state.argEnd
+        record.environmentStart = state.envStart
+        record.environmentEnd = state.envEnd
+        record.stackStart = state.stackRange.lowerBound
+        record.stackEnd = state.stackRange.upperBound
+        record.heapStart = state.brkStart
+        let actions = SignalActions()
+        actions.inherit(ignored: plan.ignoredMask)
+        let process = GuestProcess(
+            memory: memory, files: files, actions: actions, session: session, server: server, timeout: plan.timeout,
+            machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
+            observer: observer, isHelper: false)
+        process.notifyDescriptor = plan.notifyDescriptor
+        session.addSelf(process.pid)
+        session.publish(process.pid, record: record, executable: program.executablePath)
+        setName(program.comm)
+
+        let thread = GuestThread(process: process, cpu: cpu)
+        thread.host.pointee.blocked = plan.blockedMask
+        process.threads = [thread]
+        thread.attach()
+        cpu.registers.pointee.rip = state.entry
+        cpu.registers.pointee.rsp = state.stackPointer
+        cpu.contextReplaced()
+        process.releaseVforkParent()
+        Watchdog.start(process)
+        vmrun_set_host_mask(plan.blockedMask)
+        thread.runLoop()
+    }
+
+    private static var isRandomized: Bool {
+        let personality = Host.raw(Int32(SYS_personality), 0xffff_ffff)
+        return personality < 0 || personality & 0x004_0000 == 0
+    }
+
+    private static func chooseLayout() -> Layout {
+        let stack = ArgumentLimits.current().stackLimit
+        return isRandomized ? Layout.randomized(stackLimit: stack) : Layout.fixed(stackLimit: stack)
+    }
+
+    /// The thread's name, which the guest reads as its own.
+    private static func setName(_ comm: [UInt8]) {
+        var name = [UInt8](comm.prefix(15))
+        name.append(0)
+        name.withUnsafeBytes {
+            _ = Host.raw(Int32(SYS_prctl), 15 /* PR_SET_NAME */, Int(bitPattern: $0.baseAddress))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import CShim
+import Host
+import Machine
+
+enum Clock {
+    /// CLOCK_MONOTONIC in nanoseconds, through the vDSO.
+    static func monotonic() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
+
+/// `--timeout`: ends the run where a thread stays in the guest too long without a system call.
+enum Watchdog {
+    static let exitStatus: Int32 = 124
+    private static let stackSize: UInt64 = 128 << 10
+
+    /// Starts watching `process`. Does nothing without a timeout.
+    static func start(_ process: GuestProcess) {
+        guard process.timeout > 0 else { return }
+        let argument = Unmanaged.passRetained(process).toOpaque()
+        _ = vmrun_start_thread(
+            { opaque in
+                guard let opaque else { return }
+                let process = Unmanaged<GuestProcess>.fromOpaque(opaque).takeUnretainedValue()
+                Watchdog.watch(process)
+            }, argument, stackSize)
+    }
+
+    /// Whether a stay in the guest that began at `entered` has lasted too long.
+    static func isOverdue(_ entered: UInt64, _ process: GuestProcess) -> Bool {
+        let limit = process.timeout.multipliedReportingOverflow(by: 1_000_000_000)
+        let now = Clock.monotonic()
+        return !limit.overflow && now > entered && now - entered > limit.partialValue
+    }
+
+    private static func watch(_ process: GuestProcess) {
+        while true {
+            var pause = timespec(tv_sec: 0, tv_nsec: 100_000_000)
+            _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+            process.threadsLock.withLock {
+                for thread in process.threads {
+                    let entered = thread.enteredAt.pointee
+                    if entered != 0 && isOverdue(entered, process) {
+                        thread.host.pointee.requests |= ThreadRequest.watchdog
+                        _ = vmrun_kick(thread.tid)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says what was running, on the thread that was, and ends the process with status 124.
+    static func report(_ thread: GuestThread, instruction: UInt64) -> Never {
+        Message.fail(
+            "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, at "
+                + "\(hexadecimal(instruction)); last system call \(thread.lastSystemCall)",
+            status: exitStatus)
+    }
+}

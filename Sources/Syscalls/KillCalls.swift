@@ -1,0 +1,122 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Process
+import Signals
+
+/// Sending signals: to members of the session only. Everybody else does not exist (ESRCH).
+extension SignalCalls {
+    static func kill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let target = Int32(truncatingIfNeeded: args.a0)
+        let signal = args.a1
+        if target > 0 {
+            try requireMember(target, thread)
+            return thread.hostCall(Int(SYS_kill), args.a0, signal)
+        }
+        // kill(2): INT_MIN names no group.
+        guard target != .min else { throw .ESRCH }
+        let ownGroup = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpgid), 0))
+        let group = target == 0 ? ownGroup : -target
+        var found = false
+        var sent = false
+        var failure = GuestErrno.ESRCH
+        // The sender last: it may not survive to reach the others.
+        var reachesSelf = false
+        for pid in thread.process.session.members() {
+            if target == -1 {
+                if pid == thread.process.pid || pid == thread.process.session.firstProcess { continue }
+            } else if Host.raw(Int32(SYS_getpgid), Int(pid)) != Int(group) {
+                continue
+            }
+            found = true
+            if pid == thread.process.pid {
+                reachesSelf = true
+                continue
+            }
+            let result = Host.raw(Int32(SYS_kill), Int(pid), Int(Int32(truncatingIfNeeded: signal)))
+            if result == 0 { sent = true } else { failure = GuestErrno(Int32(-result)) }
+        }
+        if reachesSelf {
+            let result = Host.raw(Int32(SYS_kill), Int(thread.process.pid), Int(Int32(truncatingIfNeeded: signal)))
+            if result == 0 { sent = true } else { failure = GuestErrno(Int32(-result)) }
+        }
+        if sent { return 0 }
+        throw found ? failure : .ESRCH
+    }
+
+    private static func requireMember(_ pid: Int32, _ thread: GuestThread) throws(GuestErrno) {
+        guard pid == thread.process.pid || thread.process.session.isMember(pid) else { throw .ESRCH }
+    }
+
+    static func tgkill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let group = Int32(truncatingIfNeeded: args.a0)
+        guard group > 0, Int32(truncatingIfNeeded: args.a1) > 0 else { throw .EINVAL }
+        try requireMember(group, thread)
+        return thread.hostCall(Int(SYS_tgkill), args.a0, args.a1, args.a2)
+    }
+
+    static func tkill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let tid = Int32(truncatingIfNeeded: args.a0)
+        guard tid > 0 else { throw .EINVAL }
+        // A thread of this process, or the first thread of another member.
+        let own = Host.raw(Int32(SYS_tgkill), Int(thread.process.pid), Int(tid), 0) == 0
+        if own { return thread.hostCall(Int(SYS_tgkill), UInt64(thread.process.pid), args.a0, args.a1) }
+        try requireMember(tid, thread)
+        return thread.hostCall(Int(SYS_tkill), args.a0, args.a1)
+    }
+
+    static func rt_sigqueueinfo(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let target = Int32(truncatingIfNeeded: args.a0)
+        let info = try readInformation(args.a2)
+        guard target > 0 else { throw .ESRCH }
+        try requireMember(target, thread)
+        return queue(
+            thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: target == thread.process.pid
+        ) { pointer in
+            thread.hostCall(Int(SYS_rt_sigqueueinfo), args.a0, args.a1, pointer)
+        }
+    }
+
+    static func rt_tgsigqueueinfo(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let group = Int32(truncatingIfNeeded: args.a0)
+        let tid = Int32(truncatingIfNeeded: args.a1)
+        let info = try readInformation(args.a3)
+        guard group > 0, tid > 0 else { throw .EINVAL }
+        try requireMember(group, thread)
+        return queue(thread, Int32(truncatingIfNeeded: args.a2), info, toSelf: tid == thread.tid) { pointer in
+            thread.hostCall(Int(SYS_rt_tgsigqueueinfo), args.a0, args.a1, args.a2, pointer)
+        }
+    }
+
+    static func pidfd_send_signal(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let descriptor = Int32(truncatingIfNeeded: args.a0)
+        let host = InternalDescriptors.contains(descriptor) ? UInt64(bitPattern: -1) : args.a0
+        if args.a2 == 0 { return thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, 0, args.a3) }
+        let info = try readInformation(args.a2)
+        return queue(thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: true) { pointer in
+            thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, pointer, args.a3)
+        }
+    }
+
+    private static func readInformation(_ address: UInt64) throws(GuestErrno) -> siginfo_t {
+        try GuestAccess.read(siginfo_t.self, at: GuestAddress(address))
+    }
+
+    /// Queues `info` by `send`. A process may give itself any si_code, also those by which the host's handler knows a fault of
+    /// its own: such a one never goes through the kernel.
+    private static func queue(
+        _ thread: GuestThread, _ signal: Int32, _ info: siginfo_t, toSelf: Bool, _ send: (UInt64) -> Int
+    ) -> Int {
+        var copy = info
+        copy.si_signo = signal
+        if vmrun_is_always_captured(signal) != 0 && info.si_code > 0 {
+            if toSelf && vmrun_deferred_index(signal) >= 0 {
+                thread.signals.queueToSelf(signal, copy)
+                return 0
+            }
+            return -Int(EPERM)
+        }
+        return withUnsafeMutablePointer(to: &copy) { send(UInt64(UInt(bitPattern: $0))) }
+    }
+}

@@ -1,0 +1,216 @@
+import CShim
+import GuestImage
+import GuestMemory
+import Host
+import LinuxABI
+import Process
+import Sysroot
+
+/// Making, becoming, ending and awaiting processes and threads.
+enum ProcessCalls {
+    // MARK: clone
+
+    static func fork(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        var request = CloneRequest(flags: 0)
+        request.exitSignal = UInt64(SIGCHLD)
+        return try thread.clone(request)
+    }
+
+    static func vfork(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        var request = CloneRequest(flags: UInt64(CLONE_VM | CLONE_VFORK))
+        request.exitSignal = UInt64(SIGCHLD)
+        return try thread.clone(request)
+    }
+
+    /// clone(2) with x86-64's argument order: flags, stack, parent tid, child tid, tls.
+    static func clone(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let exitSignalMask: UInt64 = 0xff
+        var request = CloneRequest(flags: args.a0 & 0xffff_ffff & ~exitSignalMask)
+        request.exitSignal = args.a0 & exitSignalMask
+        request.stackPointer = args.a1
+        request.parentTid = args.a2
+        request.pidfd = args.a2
+        request.childTid = args.a3
+        request.tls = args.a4
+        request.isLegacy = true
+        return try thread.clone(request)
+    }
+
+    /// The kernel's struct clone_args, all versions.
+    private struct CloneArguments {
+        var flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls: UInt64
+        var setTid, setTidSize, cgroup: UInt64
+    }
+
+    static func clone3(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let firstVersion: UInt64 = 64
+        let known = UInt64(MemoryLayout<CloneArguments>.size)
+        guard args.a1 >= firstVersion else { throw .EINVAL }
+        guard args.a1 <= Arena.pageSize else { throw .E2BIG }
+        var given = CloneArguments(
+            flags: 0, pidfd: 0, childTid: 0, parentTid: 0, exitSignal: 0, stack: 0, stackSize: 0, tls: 0, setTid: 0,
+            setTidSize: 0, cgroup: 0)
+        try withUnsafeMutableBytes(of: &given) { (bytes) throws(GuestErrno) in
+            guard let base = bytes.baseAddress else { return }
+            try GuestAccess.copyIn(base, from: GuestAddress(args.a0), count: Int(min(args.a1, known)))
+        }
+        var offset = known
+        while offset < args.a1 {
+            guard try GuestAccess.read(UInt8.self, at: GuestAddress(args.a0) + Int(offset)) == 0 else { throw .E2BIG }
+            offset += 1
+        }
+        let known3: UInt64 = 0x2_ffff_ff00 | 0xff
+        guard given.flags & ~(known3 | 0x1_0000_0000) == 0, given.exitSignal <= 64,
+            given.flags & UInt64(CLONE_DETACHED | 0xff) & ~UInt64(CLONE_NEWTIME) == 0,
+            given.flags & UInt64(CLONE_THREAD | CLONE_PARENT) == 0 || given.exitSignal == 0,
+            (given.stack == 0) == (given.stackSize == 0)
+        else { throw .EINVAL }
+        guard given.setTidSize <= 32, (given.setTid == 0) == (given.setTidSize == 0) else { throw .EINVAL }
+        // Choosing pids is for the owner of a pid namespace, choosing a cgroup for its owner.
+        if given.setTidSize > 0 { throw .EPERM }
+        if given.flags & 0x2_0000_0000 != 0 { throw .EACCES }
+        if given.stack != 0 && !Arena.contains(GuestAddress(given.stack), length: given.stackSize) { throw .EINVAL }
+
+        var request = CloneRequest(flags: given.flags)
+        request.exitSignal = given.exitSignal
+        request.stackPointer = given.stack == 0 ? 0 : given.stack &+ given.stackSize
+        request.stackBase = given.stack
+        request.stackSize = given.stackSize
+        request.parentTid = given.parentTid
+        request.childTid = given.childTid
+        request.pidfd = given.pidfd
+        request.tls = given.tls
+        return try thread.clone(request)
+    }
+
+    // MARK: exec
+
+    static func execve(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let path = try GuestAccess.readBytes(at: GuestAddress(args.a0), limit: 4096)
+        if path.isEmpty { throw .ENOENT }
+        let (argv, envp) = try readVectors(args.a1, args.a2)
+        return try thread.execute(.path(path), argv: argv, envp: envp)
+    }
+
+    static func execveat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let directory = Int32(truncatingIfNeeded: args.a0)
+        let flags = Int32(truncatingIfNeeded: args.a4)
+        guard flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 else { throw .EINVAL }
+        let path = try GuestAccess.readBytes(at: GuestAddress(args.a1), limit: 4096)
+        let (argv, envp) = try readVectors(args.a2, args.a3)
+        if path.isEmpty && flags & AT_EMPTY_PATH == 0 { throw .ENOENT }
+        let follows = flags & AT_SYMLINK_NOFOLLOW == 0
+        if path.first == UInt8(ascii: "/") || (directory == AT_FDCWD && !path.isEmpty) {
+            if follows { return try thread.execute(.path(path), argv: argv, envp: envp) }
+        }
+        let source = try thread.executableSource(directory: directory, path: path, followLast: follows)
+        return try thread.execute(source, argv: argv, envp: envp)
+    }
+
+    private static func readVectors(_ argv: UInt64, _ envp: UInt64) throws(GuestErrno) -> ([[UInt8]], [[UInt8]]) {
+        var budget = Int(clamping: ArgumentLimits.current().total)
+        let arguments = argv == 0 ? [] : try ArgumentLimits.readStrings(at: GuestAddress(argv), budget: &budget)
+        let environment = envp == 0 ? [] : try ArgumentLimits.readStrings(at: GuestAddress(envp), budget: &budget)
+        return (arguments, environment)
+    }
+
+    // MARK: exit
+
+    static func exit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        thread.exitThread(Int32(truncatingIfNeeded: args.a0))
+    }
+
+    static func exit_group(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        thread.process.exitGroup(Int32(truncatingIfNeeded: args.a0))
+    }
+
+    // MARK: wait
+
+    static func wait4(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        var status: Int32 = 0
+        var usage = rusage()
+        let result = withUnsafeMutablePointer(to: &status) { statusPointer in
+            withUnsafeMutablePointer(to: &usage) { usagePointer in
+                thread.hostCall(
+                    Int(SYS_wait4), args.a0, UInt64(UInt(bitPattern: statusPointer)), args.a2,
+                    args.a3 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+            }
+        }
+        guard result > 0 else { return result }
+        let isStop = status & 0xff == 0x7f
+        if !isStop && status != 0xffff { thread.process.session.remove(Int32(truncatingIfNeeded: result)) }
+        if args.a1 != 0 { try GuestAccess.write(status, at: GuestAddress(args.a1)) }
+        if args.a3 != 0 { try GuestAccess.write(usage, at: GuestAddress(args.a3)) }
+        return result
+    }
+
+    static func waitid(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let idType = Int32(truncatingIfNeeded: args.a0)
+        let pidfdType: Int32 = 3
+        if idType == pidfdType && InternalDescriptors.contains(Int32(truncatingIfNeeded: args.a1)) { throw .EBADF }
+        var info = siginfo_t()
+        var usage = rusage()
+        let result = withUnsafeMutablePointer(to: &info) { infoPointer in
+            withUnsafeMutablePointer(to: &usage) { usagePointer in
+                thread.hostCall(
+                    Int(SYS_waitid), args.a0, args.a1, UInt64(UInt(bitPattern: infoPointer)), args.a3,
+                    args.a4 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+            }
+        }
+        guard result == 0 else { return result }
+        // si_pid and si_status are at bytes 16 and 24 of a SIGCHLD siginfo.
+        let pid = withUnsafeBytes(of: info) { $0.load(fromByteOffset: 16, as: Int32.self) }
+        let ended = info.si_code == CLD_EXITED_CODE || info.si_code == CLD_KILLED_CODE || info.si_code == CLD_DUMPED_CODE
+        let keeps = Int32(truncatingIfNeeded: args.a3) & WNOWAIT_FLAG != 0
+        if pid > 0 && ended && !keeps { thread.process.session.remove(pid) }
+        if args.a2 != 0 {
+            // The kernel writes these fields only, and zeroes where nothing was found.
+            try withUnsafeBytes(of: info) { (bytes) throws(GuestErrno) in
+                guard let base = bytes.baseAddress else { return }
+                try GuestAccess.copyOut(base, to: GuestAddress(args.a2), count: 28)
+            }
+        }
+        if args.a4 != 0 && pid > 0 { try GuestAccess.write(usage, at: GuestAddress(args.a4)) }
+        return 0
+    }
+
+    private static let CLD_EXITED_CODE: Int32 = 1
+    private static let CLD_KILLED_CODE: Int32 = 2
+    private static let CLD_DUMPED_CODE: Int32 = 3
+    private static let WNOWAIT_FLAG: Int32 = 0x0100_0000
+
+    // MARK: Groups and thread registers
+
+    /// setpgid(2): oneself and one's children; the host decides the rest.
+    static func setpgid(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let pid = Int32(truncatingIfNeeded: args.a0)
+        if pid > 0 && pid != thread.process.pid && !thread.process.session.isMember(pid) { throw .ESRCH }
+        return thread.hostCall(Int(SYS_setpgid), args.a0, args.a1)
+    }
+
+    static func set_tid_address(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        thread.clearChildTid = args.a0
+        return Int(thread.tid)
+    }
+
+    /// The kernel walks the list itself when the thread's host thread ends.
+    static func set_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        thread.hostCall(Int(SYS_set_robust_list), args.a0, args.a1)
+    }
+
+    static func get_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        var head: UInt64 = 0
+        var length: UInt64 = 0
+        let result = withUnsafeMutablePointer(to: &head) { headPointer in
+            withUnsafeMutablePointer(to: &length) { lengthPointer in
+                thread.hostCall(
+                    Int(SYS_get_robust_list), args.a0, UInt64(UInt(bitPattern: headPointer)),
+                    UInt64(UInt(bitPattern: lengthPointer)))
+            }
+        }
+        if result < 0 { return result }
+        try GuestAccess.write(length, at: GuestAddress(args.a2))
+        try GuestAccess.write(head, at: GuestAddress(args.a1))
+        return 0
+    }
+}

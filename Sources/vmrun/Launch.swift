@@ -1,0 +1,202 @@
+import CShim
+import CommandLineOptions
+import GuestImage
+import Host
+import LinuxABI
+import Process
+import SyntheticFS
+import Syscalls
+import Sysroot
+
+/// From the command line, or from an exec plan, to a running guest process.
+enum Launch {
+    private static let defaultPath = Array("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".utf8)
+
+    // MARK: First process of a session
+
+    static func start(_ options: Options, program: [UInt8], arguments: [[UInt8]]) -> Never {
+        InternalDescriptors.configure()
+        let session: Session
+        do throws(HostError) { session = try Session() } catch {
+            Message.fail("cannot create the session's shared memory (errno \(error.number))")
+        }
+        session.firstProcess = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+
+        let root = options.sysroot ?? Array("/".utf8)
+        if options.sysroot != nil { checkRoot(root) }
+        var configuration = RootConfiguration(rootPath: root)
+        configuration.hostFallback = options.usesHostFallback
+        for bind in options.binds {
+            checkBind(bind.host)
+            configuration.binds.append(
+                RootConfiguration.Bind(hostPath: absolute(bind.host), guestPath: bind.guest, readOnly: bind.isReadOnly))
+        }
+        configuration.rootPath = absolute(root)
+        let files = openFiles(configuration, session)
+        enterWorkingDirectory(options, files)
+
+        let environment = guestEnvironment(options)
+        let prepared = prepare(program, arguments, environment, files)
+        var plan = ExecPlan()
+        plan.timeout = options.timeout
+        plan.blockedMask = inheritedMask()
+        ProcessStart.run(prepared, plan: plan, files: files, session: session, server: LinuxSystemCalls())
+    }
+
+    /// The sentence for a path of the user's that cannot be used.
+    private static func why(_ error: Int32) -> String {
+        switch error {
+        case ENOENT: "does not exist"
+        case ENOTDIR: "is not a directory"
+        case EACCES, EPERM: "may not be read by this user"
+        case ELOOP: "has too many symbolic links"
+        default: "cannot be opened (errno \(error))"
+        }
+    }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private static func open(_ path: [UInt8], _ flags: Int32) -> Int {
+        (path + [0]).withUnsafeBytes {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), Int(flags | O_CLOEXEC))
+        }
+    }
+
+    private static func checkRoot(_ path: [UInt8]) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY)
+        if descriptor < 0 {
+            Message.fail("the sysroot \(text(path)) \(why(Int32(-descriptor))); --sysroot takes the directory that becomes /")
+        }
+        _ = Host.raw(Int32(SYS_close), descriptor)
+    }
+
+    private static func checkBind(_ path: [UInt8]) {
+        let descriptor = open(path, O_PATH)
+        if descriptor < 0 { Message.fail("the bind source \(text(path)) \(why(Int32(-descriptor)))") }
+        _ = Host.raw(Int32(SYS_close), descriptor)
+    }
+
+    /// The host's own absolute name of a path, links resolved: it must stay right when the working directory changes.
+    private static func absolute(_ path: [UInt8]) -> [UInt8] {
+        let descriptor = open(path, O_PATH)
+        guard descriptor >= 0 else { return path }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        return HostPath.textOfDescriptor(Int32(descriptor)) ?? path
+    }
+
+    private static func openFiles(_ configuration: RootConfiguration, _ session: Session) -> FileSystemContext {
+        let tree = SyntheticFileSystem(session: SessionView(session))
+        do throws(HostError) {
+            let files = try FileSystemContext(configuration: configuration, tree: tree)
+            tree.translator = files
+            return files
+        } catch {
+            Message.fail("the sysroot \(text(configuration.rootPath)) \(why(error.number))")
+        }
+    }
+
+    /// With a sysroot the guest starts in its /, without one where vmrun was started.
+    private static func enterWorkingDirectory(_ options: Options, _ files: FileSystemContext) {
+        guard let path = options.workingDirectory ?? (options.sysroot != nil ? Array("/".utf8) : nil) else { return }
+        do throws(GuestErrno) { try files.changeDirectory(path) } catch {
+            Message.fail("the working directory \(text(path)) \(why(error.number)) in the guest")
+        }
+    }
+
+    private static func guestEnvironment(_ options: Options) -> [[UInt8]] {
+        let host = HostArguments.environment
+        var result = options.clearsEnvironment ? [] : host
+        for change in options.environment {
+            switch change {
+            case .set(let name, let value):
+                let prefix = name + [UInt8(ascii: "=")]
+                result.removeAll { $0.starts(with: prefix) }
+                result.append(prefix + value)
+            case .pass(let name):
+                let prefix = name + [UInt8(ascii: "=")]
+                guard let entry = host.first(where: { $0.starts(with: prefix) }) else { continue }
+                result.removeAll { $0.starts(with: prefix) }
+                result.append(entry)
+            }
+        }
+        return result
+    }
+
+    /// Finds the program as execvp(3) does, in the guest's PATH. Ends with 127 or 126 where there is none.
+    private static func prepare(
+        _ program: [UInt8], _ arguments: [[UInt8]], _ environment: [[UInt8]], _ files: FileSystemContext
+    ) -> PreparedProgram {
+        let slash = UInt8(ascii: "/")
+        var candidates = [program]
+        if !program.contains(slash) {
+            let prefix = Array("PATH=".utf8)
+            let path = environment.first { $0.starts(with: prefix) }.map { Array($0.dropFirst(prefix.count)) } ?? defaultPath
+            candidates = path.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map {
+                $0.isEmpty ? program : Array($0) + [slash] + program
+            }
+        }
+        var failure: (error: ImageError, path: [UInt8])?
+        for candidate in candidates {
+            do throws(ImageError) {
+                return try PreparedProgram.prepare(
+                    .path(candidate), argv: [program] + arguments, envp: environment, opener: ProgramFiles(files),
+                    registry: InterpreterRegistry(), limits: ArgumentLimits.current())
+            } catch {
+                // A file that is there but cannot be run is better news than one that is not.
+                if failure == nil || failure?.error.exitStatus == 127 { failure = (error, candidate) }
+                if case .unavailable = error { continue }
+                break
+            }
+        }
+        guard let failure else { Message.fail("\(text(program)): not found", status: 127) }
+        let isMissing = failure.error.exitStatus == 127
+        if candidates.count > 1, isMissing, case .unavailable = failure.error {
+            Message.fail("\(text(program)): not found in the guest's PATH", status: 127)
+        }
+        Message.fail(failure.error.sentence(program: failure.path), status: failure.error.exitStatus)
+    }
+
+    /// The mask that vmrun was started with is the guest's.
+    private static func inheritedMask() -> UInt64 {
+        var mask: UInt64 = 0
+        _ = withUnsafeMutablePointer(to: &mask) {
+            Host.raw(Int32(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, $0.argument, 8)
+        }
+        return mask
+    }
+
+    // MARK: The image after an exec
+
+    static func continueExec(_ descriptor: Int32) -> Never {
+        guard let plan = ExecPlan.receive(descriptor) else {
+            Message.fail("--helper-fd \(descriptor) does not hold an exec plan; this option is vmrun's own")
+        }
+        InternalDescriptors.configure(
+            inherited: (plan.descriptorBase, plan.descriptorLimit, plan.descriptorHardLimit))
+        let session: Session
+        do throws(HostError) { session = try Session(descriptor: plan.sessionDescriptor) } catch {
+            Message.fail("cannot map the session's shared memory (errno \(error.number))")
+        }
+        guard let configuration = RootConfiguration(decoding: plan.root) else {
+            Message.fail("the exec plan names no root")
+        }
+        let files = openFiles(configuration, session)
+        do throws(ImageError) {
+            let program = try PreparedProgram(
+                executable: plan.executable, interpreter: plan.interpreter < 0 ? nil : plan.interpreter,
+                argv: plan.arguments, envp: plan.environment, execfn: plan.execfn, executablePath: plan.executablePath,
+                comm: plan.comm, limits: ArgumentLimits.current())
+            setCloseOnExec(plan)
+            ProcessStart.run(program, plan: plan, files: files, session: session, server: LinuxSystemCalls())
+        } catch {
+            // The old program is gone: as Linux, there is nobody left to tell but by a signal.
+            vmrun_die_by_signal(SIGKILL)
+        }
+    }
+
+    private static func setCloseOnExec(_ plan: ExecPlan) {
+        for descriptor in [plan.sessionDescriptor, plan.notifyDescriptor] where descriptor >= 0 {
+            _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), Int(FD_CLOEXEC))
+        }
+    }
+}
