@@ -10,7 +10,8 @@ public enum SyntheticKind {
     case symbolicLink(target: [UInt8])
     /// A link that leads to an object, not to a name (`/proc/self/fd/3`, `/proc/self/cwd`, `/proc/self/exe`): the host path
     /// to open it through, for instance `/proc/self/fd/3` of vmrun itself. The guest may name whatever lies below it, so it
-    /// must never be a host directory outside the guest's view: `/proc/self/root` is a `symbolicLink` to `/`.
+    /// must never be a host directory outside the guest's view: `/proc/self/root` is a `symbolicLink` to `/`. A link to a
+    /// synthetic object (`/proc/self/cwd` or `/proc/self/fd/3` while that is one) is a `symbolicLink` to its path.
     case magicLink(hostPath: [UInt8])
     /// A host file shown as it is at this place (`/dev/null`, `/proc/meminfo`): opened by its host path.
     case passThrough(hostPath: [UInt8])
