@@ -72,6 +72,7 @@ var targets: [Target] = [
 if !embedded {
     targets += [
         tests("HostTests", ["Host", "CShim"]),
+        tests("SysrootTests", ["Sysroot", "Host", "LinuxABI", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
     ]

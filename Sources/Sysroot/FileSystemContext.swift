@@ -1,0 +1,133 @@
+import CShim
+import Host
+import LinuxABI
+import Synchronization
+
+/// A guest process's view of the file system: its root, what is mounted in it, its working directory. Every path the guest
+/// names is resolved here and nowhere else; nothing outside the root and the binds can be named, whatever the guest does
+/// to the tree meanwhile.
+///
+/// Guest descriptors are host descriptors. The guest's working directory is the host process's own, except while it is a
+/// synthetic directory: then the host's is parked on the root. All functions may be called from any thread.
+public final class FileSystemContext {
+    let mounts: MountTable
+    let tree: (any SyntheticTree)?
+    /// O_PATH descriptor of the guest's root, whose number never changes (chroot replaces what is behind it).
+    let rootDescriptor: Int32
+    private let configuration: RootConfiguration
+    /// Guards the two paths below.
+    private let lock = Lock()
+    private var lockedRootPath: [UInt8] = []
+    private var lockedSyntheticDirectory: [UInt8]? = nil
+    /// Whether there is a synthetic working directory, for fast paths that must not take the lock.
+    private let workingDirectoryIsSynthetic = Atomic<Bool>(false)
+
+    /// Opens the root and the binds. A bind's guest path is resolved in the view made of the root and the binds before it.
+    public init(configuration: RootConfiguration, tree: (any SyntheticTree)?) throws(HostError) {
+        self.configuration = configuration
+        self.tree = tree
+        mounts = try MountTable(rootPath: configuration.rootPath, hostFallback: configuration.hostFallback)
+        rootDescriptor = Int32(
+            try Host.call(
+                Int32(SYS_fcntl), Int(mounts.mounts[0].descriptor), Int(F_DUPFD_CLOEXEC),
+                Int(mounts.mounts[0].descriptor)))
+        for path in tree?.mountPoints ?? [] { mounts.addSynthetic(path) }
+        for bind in configuration.binds {
+            try mounts.addBind(
+                canonicalTarget(bind.guestPath), hostPath: bind.hostPath, readOnly: bind.readOnly)
+        }
+        if !configuration.chrootPath.isEmpty {
+            do throws(GuestErrno) {
+                let descriptor = try openDirectory(configuration.chrootPath)
+                defer { Host.close(descriptor) }
+                try setRoot(descriptor)
+            } catch { throw HostError(error.number) }
+        }
+        if !configuration.syntheticWorkingDirectory.isEmpty {
+            do throws(GuestErrno) {
+                try enterSyntheticDirectory(configuration.syntheticWorkingDirectory)
+            } catch { throw HostError(error.number) }
+        }
+    }
+
+    /// A process made by clone without CLONE_FS starts with its parent's root and working directory and changes its own:
+    /// the host process it runs in has a copy of the descriptors.
+    public init(copying other: FileSystemContext) {
+        configuration = other.configuration
+        mounts = other.mounts
+        tree = other.tree
+        rootDescriptor = other.rootDescriptor
+        lockedRootPath = other.rootPath
+        lockedSyntheticDirectory = other.syntheticWorkingDirectory
+        workingDirectoryIsSynthetic.store(lockedSyntheticDirectory != nil, ordering: .relaxed)
+    }
+
+    /// What a new process image needs to make the same view.
+    public var currentConfiguration: RootConfiguration {
+        var result = configuration
+        result.chrootPath = rootPath
+        result.syntheticWorkingDirectory = syntheticWorkingDirectory ?? []
+        return result
+    }
+
+    /// Where the guest's root is in the whole view: empty unless chroot(2) moved it.
+    var rootPath: [UInt8] { lock.withLock { lockedRootPath } }
+
+    /// The synthetic directory that is the working directory, if one is.
+    var syntheticWorkingDirectory: [UInt8]? {
+        guard hasSyntheticWorkingDirectory else { return nil }
+        return lock.withLock { lockedSyntheticDirectory }
+    }
+
+    @inline(__always)
+    var hasSyntheticWorkingDirectory: Bool { workingDirectoryIsSynthetic.load(ordering: .relaxed) }
+
+    /// Makes `descriptor` (O_PATH, a directory) the guest's root.
+    func setRoot(_ descriptor: Int32) throws(GuestErrno) {
+        guard case .inside(let path) = location(of: descriptor) else { throw .EPERM }
+        var failure: GuestErrno? = nil
+        lock.withLock {
+            let result = Host.raw(Int32(SYS_dup3), Int(descriptor), Int(rootDescriptor), Int(O_CLOEXEC))
+            if result < 0 { failure = GuestErrno(Int32(-result)) } else { lockedRootPath = path }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Makes a synthetic directory the working directory.
+    func enterSyntheticDirectory(_ path: [UInt8]) throws(GuestErrno) {
+        guard case .directory? = tree?.kind(at: path) else { throw .ENOENT }
+        var failure: GuestErrno? = nil
+        lock.withLock {
+            let result = Host.raw(Int32(SYS_fchdir), Int(mounts.mounts[0].descriptor))
+            if result < 0 {
+                failure = GuestErrno(Int32(-result))
+            } else {
+                lockedSyntheticDirectory = path
+                workingDirectoryIsSynthetic.store(true, ordering: .relaxed)
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Makes the host directory behind `descriptor` the working directory; the kernel's result.
+    func enterHostDirectory(_ descriptor: Int32) -> Int {
+        lock.withLock {
+            let result = Host.raw(Int32(SYS_fchdir), Int(descriptor))
+            if result == 0 {
+                workingDirectoryIsSynthetic.store(false, ordering: .relaxed)
+                lockedSyntheticDirectory = nil
+            }
+            return result
+        }
+    }
+
+    /// Where a bind goes: its guest path with the symbolic links of its existing ancestors followed.
+    private func canonicalTarget(_ path: [UInt8]) -> [UInt8] {
+        let lexical = CanonicalPath.normalized(path)
+        var walk = PathWalk(self, path: CanonicalPath.parent(lexical) + [slash], from: rootDescriptor, followLast: true)
+        guard let directory = try? walk.openObject(), case .descriptor(let descriptor) = directory else { return lexical }
+        defer { Host.close(descriptor) }
+        guard case .inside(let parent) = location(of: descriptor) else { return lexical }
+        return parent + [slash] + CanonicalPath.lastComponent(lexical)
+    }
+}

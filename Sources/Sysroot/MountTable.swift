@@ -1,0 +1,144 @@
+import CShim
+import Host
+
+/// One tree in the guest's view: the root, a bind, or a synthetic directory.
+struct Mount {
+    /// Where it is: a canonical guest path, empty for the root.
+    let path: [UInt8]
+    /// O_PATH, in vmrun's window; -1 for a synthetic tree.
+    let descriptor: Int32
+    /// What the kernel calls the mounted object: without a trailing slash, so empty for `/`.
+    let hostPath: [UInt8]
+    let readOnly: Bool
+    /// A bind of something that is not a directory.
+    let isFile: Bool
+
+    var isSynthetic: Bool { descriptor < 0 }
+}
+
+/// What lies where in the guest's view. Built once per process image and never changed afterwards, so that every thread
+/// reads it without a lock.
+final class MountTable {
+    /// The root comes first.
+    private(set) var mounts: [Mount]
+    private(set) var hasReadOnly = false
+    /// More than one host tree: links and renames between them are EXDEV.
+    private(set) var hasBinds = false
+    /// The host's `/` where paths that the root does not hold are looked up there, otherwise -1.
+    let fallbackDescriptor: Int32
+    /// The last components of all mount paths, and the set of their first bytes: a path without any of them as a component
+    /// meets no mount on its way down.
+    private var names: [[UInt8]] = []
+    private var firstBytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    init(rootPath: [UInt8], hostFallback: Bool) throws(HostError) {
+        let (descriptor, _) = try Self.open(rootPath, flags: VMRUN_O_DIRECTORY)
+        mounts = [
+            Mount(
+                path: [], descriptor: descriptor, hostPath: try Self.hostPath(of: descriptor), readOnly: false,
+                isFile: false)
+        ]
+        fallbackDescriptor = hostFallback ? try Self.open([slash], flags: VMRUN_O_DIRECTORY).descriptor : -1
+        hasReadOnly = hostFallback
+    }
+
+    /// Shows the synthetic tree at `path`.
+    func addSynthetic(_ path: [UInt8]) {
+        add(Mount(path: path, descriptor: -1, hostPath: [], readOnly: false, isFile: false))
+    }
+
+    /// Shows a host file or directory at the canonical guest path `path`, in place of what was there.
+    func addBind(_ path: [UInt8], hostPath: [UInt8], readOnly: Bool) throws(HostError) {
+        guard !path.isEmpty else { throw HostError(EINVAL) }
+        let (descriptor, isDirectory) = try Self.open(hostPath, flags: 0)
+        mounts.removeAll { $0.path == path }
+        add(
+            Mount(
+                path: path, descriptor: descriptor, hostPath: try Self.hostPath(of: descriptor), readOnly: readOnly,
+                isFile: !isDirectory))
+        hasReadOnly = hasReadOnly || readOnly
+        hasBinds = true
+    }
+
+    private func add(_ mount: Mount) {
+        mounts.append(mount)
+        let name = CanonicalPath.lastComponent(mount.path)
+        guard let first = name.first else { return }
+        names.append(name)
+        let bit: UInt64 = 1 << UInt64(first & 63)
+        switch first >> 6 {
+        case 0: firstBytes.0 |= bit
+        case 1: firstBytes.1 |= bit
+        case 2: firstBytes.2 |= bit
+        default: firstBytes.3 |= bit
+        }
+    }
+
+    /// Whether a mount's last component has this name.
+    @inline(__always)
+    func mayBeMountName(_ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        let first = name[0]
+        let word: UInt64
+        switch first >> 6 {
+        case 0: word = firstBytes.0
+        case 1: word = firstBytes.1
+        case 2: word = firstBytes.2
+        default: word = firstBytes.3
+        }
+        guard word >> UInt64(first & 63) & 1 != 0 else { return false }
+        return isMountName(name, count)
+    }
+
+    private func isMountName(_ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        for candidate in names where candidate.count == count {
+            // SAFETY: both have `count` bytes.
+            if candidate.withUnsafeBufferPointer({ memcmp($0.baseAddress ?? name, name, count) }) == 0 { return true }
+        }
+        return false
+    }
+
+    /// The mount at exactly this canonical guest path.
+    func mount(at path: [UInt8]) -> Mount? { mounts.first { $0.path == path } }
+
+    /// The mount that a canonical guest path lies in.
+    func mount(containing path: [UInt8]) -> Mount { mounts[index(containing: path)] }
+
+    private func index(containing path: [UInt8]) -> Int {
+        var best = 0
+        for index in mounts.indices.dropFirst()
+        where mounts[index].path.count > mounts[best].path.count && CanonicalPath.isWithin(path, mounts[index].path) {
+            best = index
+        }
+        return best
+    }
+
+    /// The host tree that a host path lies in (the innermost, where one holds another), or nil for one outside the view.
+    func index(containingHostPath path: [UInt8]) -> Int? {
+        var best: Int? = nil
+        for index in mounts.indices {
+            let mount = mounts[index]
+            if mount.isSynthetic || !CanonicalPath.isWithin(path, mount.hostPath) { continue }
+            if let best, mounts[best].hostPath.count >= mount.hostPath.count { continue }
+            best = index
+        }
+        return best
+    }
+
+    /// Opens a host object into vmrun's window; also tells whether it is a directory.
+    private static func open(_ path: [UInt8], flags: Int) throws(HostError) -> (descriptor: Int32, isDirectory: Bool) {
+        let terminated = path + [0]
+        let result = terminated.withUnsafeBytes {
+            Host.raw(
+                Int32(SYS_openat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress),
+                VMRUN_O_PATH | Int(O_CLOEXEC) | flags, 0)
+        }
+        guard result >= 0 else { throw HostError(Int32(-result)) }
+        let descriptor = InternalDescriptors.adopt(Int32(result))
+        return (descriptor, HostObject.isDirectory(descriptor))
+    }
+
+    private static func hostPath(of descriptor: Int32) throws(HostError) -> [UInt8] {
+        guard let path = HostPath.ofDescriptor(descriptor) else { throw HostError(ENOENT) }
+        return path == [slash] ? [] : path
+    }
+}

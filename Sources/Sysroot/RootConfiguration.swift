@@ -1,0 +1,88 @@
+/// What makes up a guest's view of the file system, as options say it and as a new process image gets it from its parent.
+/// Paths are bytes; host paths are absolute.
+public struct RootConfiguration {
+    /// `--bind HOST[:GUEST[:ro]]`.
+    public struct Bind {
+        public var hostPath: [UInt8]
+        public var guestPath: [UInt8]
+        public var readOnly: Bool
+
+        public init(hostPath: [UInt8], guestPath: [UInt8], readOnly: Bool) {
+            self.hostPath = hostPath
+            self.guestPath = guestPath
+            self.readOnly = readOnly
+        }
+    }
+
+    /// The host directory that is the guest's `/`.
+    public var rootPath: [UInt8]
+    public var binds: [Bind]
+    /// Whether paths that the root does not hold are looked up on the host.
+    public var hostFallback: Bool
+    /// The directory that the guest made its root with chroot(2), a path in the view described above; empty for none.
+    public var chrootPath: [UInt8]
+    /// The working directory where it is synthetic; empty where it is the host process's own.
+    public var syntheticWorkingDirectory: [UInt8]
+
+    public init(
+        rootPath: [UInt8], binds: [Bind] = [], hostFallback: Bool = false, chrootPath: [UInt8] = [],
+        syntheticWorkingDirectory: [UInt8] = []
+    ) {
+        self.rootPath = rootPath
+        self.binds = binds
+        self.hostFallback = hostFallback
+        self.chrootPath = chrootPath
+        self.syntheticWorkingDirectory = syntheticWorkingDirectory
+    }
+
+    /// The bytes that `init(decoding:)` reads back: each path with its length (32 bits, little endian) before it.
+    public func encoded() -> [UInt8] {
+        var bytes: [UInt8] = [hostFallback ? 1 : 0]
+        Self.append(rootPath, to: &bytes)
+        Self.append(chrootPath, to: &bytes)
+        Self.append(syntheticWorkingDirectory, to: &bytes)
+        for bind in binds {
+            bytes.append(bind.readOnly ? 1 : 0)
+            Self.append(bind.hostPath, to: &bytes)
+            Self.append(bind.guestPath, to: &bytes)
+        }
+        return bytes
+    }
+
+    /// Nil where the bytes are not what `encoded` makes.
+    public init?(decoding bytes: [UInt8]) {
+        var position = 0
+        guard let fallback = Self.flag(bytes, &position), let root = Self.path(bytes, &position),
+            let chroot = Self.path(bytes, &position), let directory = Self.path(bytes, &position)
+        else { return nil }
+        self.init(rootPath: root, hostFallback: fallback, chrootPath: chroot, syntheticWorkingDirectory: directory)
+        while position < bytes.count {
+            guard let readOnly = Self.flag(bytes, &position), let host = Self.path(bytes, &position),
+                let guest = Self.path(bytes, &position)
+            else { return nil }
+            binds.append(Bind(hostPath: host, guestPath: guest, readOnly: readOnly))
+        }
+    }
+
+    private static func append(_ path: [UInt8], to bytes: inout [UInt8]) {
+        let count = UInt32(truncatingIfNeeded: path.count)
+        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+        bytes.append(contentsOf: path)
+    }
+
+    private static func flag(_ bytes: [UInt8], _ position: inout Int) -> Bool? {
+        guard position < bytes.count, bytes[position] <= 1 else { return nil }
+        position += 1
+        return bytes[position - 1] == 1
+    }
+
+    private static func path(_ bytes: [UInt8], _ position: inout Int) -> [UInt8]? {
+        guard bytes.count - position >= 4 else { return nil }
+        var count = 0
+        for index in 0..<4 { count |= Int(bytes[position + index]) << (8 * index) }
+        position += 4
+        guard count <= bytes.count - position else { return nil }
+        position += count
+        return Array(bytes[(position - count)..<position])
+    }
+}
