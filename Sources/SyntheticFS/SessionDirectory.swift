@@ -1,0 +1,75 @@
+/// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
+/// values of constant layout, so that it can live in shared memory. Addresses are guest addresses, 0 where unknown.
+public struct ProcessRecord: BitwiseCopyable {
+    /// The argument and environment strings on the initial stack, and the auxiliary vector there (pairs of 8 bytes).
+    public var argStart: UInt64 = 0, argEnd: UInt64 = 0
+    public var envStart: UInt64 = 0, envEnd: UInt64 = 0
+    public var auxvStart: UInt64 = 0, auxvEnd: UInt64 = 0
+    /// The program's text and data, as the kernel's mm has them (start_code, end_code, start_data, end_data).
+    public var codeStart: UInt64 = 0, codeEnd: UInt64 = 0
+    public var dataStart: UInt64 = 0, dataEnd: UInt64 = 0
+    /// The program break: where it began and where it is.
+    public var heapStart: UInt64 = 0, heapEnd: UInt64 = 0
+    /// The stack pointer that the program started with (start_stack).
+    public var stackStart: UInt64 = 0
+    /// The guest's RLIMIT_NOFILE. The host's own is larger.
+    public var openFilesLimit: UInt64 = 0, openFilesHardLimit: UInt64 = 0
+    /// Dispositions as the guest set them, bit n-1 for signal n.
+    public var ignoredSignals: UInt64 = 0, caughtSignals: UInt64 = 0
+    /// A private descriptor of that process that refers to the program file, -1 for none. Through it /proc/PID/exe leads
+    /// to the same file after a rename or unlink.
+    public var executableDescriptor: Int32 = -1
+
+    public init() {}
+}
+
+/// The processes of this vmrun session. Ids are the host's, which are the guest's. Called from any thread.
+public protocol SessionDirectory: AnyObject {
+    func isMember(_ process: Int32) -> Bool
+    /// All members, in any order.
+    func members() -> [Int32]
+    /// What a member published, nil before it did.
+    func record(of process: Int32) -> ProcessRecord?
+    /// The guest path of a member's program.
+    func executablePath(of process: Int32) -> [UInt8]?
+    /// Whether a host thread of a member is one of its guest threads (and not parked or vmrun's own).
+    func isGuestThread(_ thread: Int32, of process: Int32) -> Bool
+    /// The guest's blocked mask of a thread; nil where only the host's is known.
+    func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64?
+    /// The working directory of a member where it is synthetic; nil where the host's own says it.
+    func syntheticWorkingDirectory(of process: Int32) -> [UInt8]?
+}
+
+/// Host paths as the guest names them. The path resolver implements it.
+public protocol PathTranslator: AnyObject {
+    /// The guest path of an absolute host path, or nil where the guest's view does not hold it.
+    func guestPath(fromHost path: [UInt8]) -> [UInt8]?
+}
+
+/// What the synthetic files have to know of the guest's view.
+public struct SyntheticConfiguration {
+    /// A `--bind`.
+    public struct Bind {
+        public let host: [UInt8]
+        public let guest: [UInt8]
+        public let readOnly: Bool
+
+        public init(host: [UInt8], guest: [UInt8], readOnly: Bool) {
+            self.host = host
+            self.guest = guest
+            self.readOnly = readOnly
+        }
+    }
+
+    /// The host directory that is the guest's `/`, absolute and without symbolic links; `/` itself without --sysroot.
+    public var root: [UInt8]
+    public var binds: [Bind]
+    /// Where guest memory is: mappings elsewhere are vmrun's.
+    public var arena: Range<UInt64>
+
+    public init(root: [UInt8], binds: [Bind], arena: Range<UInt64>) {
+        self.root = root
+        self.binds = binds
+        self.arena = arena
+    }
+}

@@ -1,0 +1,169 @@
+import CShim
+import Host
+import LinuxABI
+
+/// Open synthetic objects: making them, recognising them, keeping their content current.
+extension SyntheticFileSystem {
+    /// Whether `descriptor` has to be looked at before a read or getdents. One bit test; false is certain.
+    @inlinable
+    @inline(__always)
+    public func mayBeSynthetic(_ descriptor: Int32) -> Bool { flags.contains(descriptor) }
+
+    /// A descriptor came to a number by another way than `open`: dup(2), fcntl F_DUPFD, SCM_RIGHTS, pidfd_getfd(2).
+    public func noteDescriptor(_ descriptor: Int32, copyOf original: Int32? = nil) {
+        if let original, !flags.contains(original) { return }
+        if original == nil && name(ofDescriptor: descriptor) == nil { return }
+        flags.insert(descriptor, fresh: false)
+    }
+
+    func adoptInheritedDescriptors() {
+        guard let names = try? HostFile.list([UInt8]("/proc/self/fd")) else { return }
+        for name in names {
+            if let descriptor = name[...].decimal { noteDescriptor(descriptor) }
+        }
+    }
+
+    public func path(ofDescriptor descriptor: Int32) -> [UInt8]? {
+        guard flags.contains(descriptor) else { return nil }
+        return name(ofDescriptor: descriptor)?.path
+    }
+
+    /// What a descriptor is called, where it is one of the memfds behind synthetic objects.
+    func name(ofDescriptor descriptor: Int32) -> (path: [UInt8], isDirectory: Bool)? {
+        var status = CShim.stat()
+        let found = withUnsafeMutablePointer(to: &status) {
+            Host.raw(Int32(SYS_fstat), Int(descriptor), $0.argument)
+        }
+        guard found == 0, UInt64(status.st_dev) == devices.anonymous,
+            let text = HostFile.readlink(ofDescriptor: descriptor)
+        else { return nil }
+        return SyntheticName.parse(text)
+    }
+
+    public func open(_ path: [UInt8], flags: Int32) throws(GuestErrno) -> Int32 {
+        guard let node = node(at: path) else { throw .ENOENT }
+        if flags & HostFlags.O_PATH != 0 {
+            if case .hostFile = node.content { return try openHost(node.hostPath, flags: flags) }
+            return try publish([], path: path, isDirectory: node.isDirectory, flags: flags)
+        }
+        let writes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0
+        switch node.content {
+        case .directory:
+            if flags & HostFlags.O_TMPFILE == HostFlags.O_TMPFILE { throw .EOPNOTSUPP }
+            if writes { throw .EISDIR }
+            return try publish(try content(of: node, path), path: path, isDirectory: true, flags: flags)
+        case .generated, .descriptorInfo, .unixSockets:
+            if writes { throw .EACCES }
+            return try publish(try content(of: node, path), path: path, isDirectory: false, flags: flags)
+        case .hostFile:
+            if writes { throw .EACCES }
+            return try openHost(node.hostPath, flags: flags)
+        case .hostWritable, .device, .hostDirectory:
+            return try openHost(node.hostPath, flags: flags)
+        case .link, .executable, .workingDirectory, .descriptor:
+            throw .ELOOP
+        }
+    }
+
+    private func openHost(_ path: [UInt8], flags: Int32) throws(GuestErrno) -> Int32 {
+        try guestDescriptor(HostFile.open(path, flags: flags & ~O_CREAT | O_NOFOLLOW))
+    }
+
+    /// The result of an open that gave the guest a descriptor; its own limit counts, not the host's.
+    private func guestDescriptor(_ result: Int) throws(GuestErrno) -> Int32 {
+        guard result >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -result)) }
+        let descriptor = Int32(truncatingIfNeeded: result)
+        if InternalDescriptors.base != .max && UInt64(result) >= InternalDescriptors.guestLimit {
+            HostFile.close(descriptor)
+            throw .EMFILE
+        }
+        return descriptor
+    }
+
+    /// A new descriptor, at the lowest free number and for reading only, of a memfd that holds `content`.
+    private func publish(
+        _ content: [UInt8], path: [UInt8], isDirectory: Bool, flags: Int32
+    ) throws(GuestErrno) -> Int32 {
+        let name = SyntheticName.name(path: path, isDirectory: isDirectory)
+        guard name.count <= SyntheticName.limit else { throw .ENAMETOOLONG }
+        let created = HostFile.withPath(name) { Host.raw(Int32(SYS_memfd_create), $0, HostFlags.MFD_CLOEXEC) }
+        guard created >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -created)) }
+        let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: created))
+        defer { HostFile.close(writer) }
+        try replaceContent(writer, content)
+        let kept = O_CLOEXEC | O_NONBLOCK | O_APPEND | HostFlags.O_PATH
+        let descriptor = try guestDescriptor(
+            HostFile.open(HostFile.descriptorPath(writer), flags: flags & kept | O_RDONLY))
+        self.flags.insert(descriptor, fresh: true)
+        return descriptor
+    }
+
+    private func replaceContent(_ descriptor: Int32, _ content: [UInt8]) throws(GuestErrno) {
+        var failure = 0
+        content.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = Host.raw(
+                    Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done,
+                    done)
+                if count == -Int(EINTR) { continue }
+                if count <= 0 {
+                    failure = count
+                    return
+                }
+                done += count
+            }
+        }
+        guard failure == 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -failure)) }
+        // Last, so that whoever reads meanwhile never meets an empty file.
+        _ = Host.raw(Int32(SYS_ftruncate), Int(descriptor), content.count)
+    }
+
+    /// To be called before a read-family call on a descriptor for which `mayBeSynthetic` holds; `atStart` says that the read
+    /// begins at offset 0, where /proc makes its text anew. EISDIR for directories, ESRCH where the process is gone.
+    public func prepareRead(_ descriptor: Int32, atStart: Bool) throws(GuestErrno) {
+        guard let name = name(ofDescriptor: descriptor) else { return }
+        if name.isDirectory { throw .EISDIR }
+        if atStart { try refresh(descriptor, name.path) }
+    }
+
+    private func refresh(_ descriptor: Int32, _ path: [UInt8]) throws(GuestErrno) {
+        if flags.takeFresh(descriptor) { return }
+        guard let node = node(at: path) else { throw .ESRCH }
+        let content = try content(of: node, path)
+        let opened = HostFile.open(HostFile.descriptorPath(descriptor), flags: O_RDWR | O_CLOEXEC)
+        guard opened >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -opened)) }
+        let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: opened))
+        defer { HostFile.close(writer) }
+        try replaceContent(writer, content)
+    }
+
+    /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. nil where `descriptor` is not a
+    /// synthetic directory. EINVAL where not even one record fits.
+    public func getdents64(
+        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(GuestErrno) -> Int? {
+        guard let name = name(ofDescriptor: descriptor) else { return nil }
+        guard name.isDirectory else { throw .ENOTDIR }
+        let offset = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
+        guard offset >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -offset)) }
+        if offset == 0 { try refresh(descriptor, name.path) }
+        let count = Host.raw(
+            Int32(SYS_pread64), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, offset)
+        guard count >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -count)) }
+        let whole = DirectoryRecords.wholeRecords(in: UnsafeRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]))
+        if whole == 0 && (count > 0 || buffer.count == 0) { throw .EINVAL }
+        _ = Host.raw(Int32(SYS_lseek), Int(descriptor), offset + whole, Int(SEEK_SET))
+        return whole
+    }
+
+    /// Whether an open descriptor is a synthetic file whose size nobody knows: lseek(2) from its end is EINVAL.
+    public func isSyntheticFile(_ descriptor: Int32) -> Bool {
+        name(ofDescriptor: descriptor).map { !$0.isDirectory } ?? false
+    }
+
+    /// A guest's memfd name, changed where it would pass for one of these objects.
+    public static func sanitizeMemfdName(_ name: [UInt8]) -> [UInt8] {
+        name.hasPrefix(SyntheticName.prefix) ? [UInt8(ascii: "_")] + name : name
+    }
+}

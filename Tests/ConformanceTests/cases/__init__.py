@@ -1,0 +1,1 @@
+"""Tests that are more than one fixture run: each module collects its own with @case."""
