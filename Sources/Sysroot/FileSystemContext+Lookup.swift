@@ -157,8 +157,8 @@ extension FileSystemContext {
         let name = path.start + last.start
         let isStrict = mounts.hasReadOnly
         if !shape.needsWalk && !isStrict, let start = startDirectory(shape, directory) {
-            if last.start == 0 {
-                if start < 0 || tree?.path(ofDescriptor: start) == nil {
+            if last.start == 0 || (last.start == 1 && shape.isAbsolute) {
+                if start < 0 || shape.isAbsolute || tree?.path(ofDescriptor: start) == nil {
                     return PathEntry(parent: start, name: name, ownsParent: false)
                 }
             } else {
@@ -175,9 +175,6 @@ extension FileSystemContext {
         var how = open_how()
         how.flags = UInt64(VMRUN_O_PATH | VMRUN_O_DIRECTORY | Int(O_CLOEXEC))
         how.resolve = UInt64(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT)
-        if length == 1 {
-            return HostPath.withStaticPath(".") { Self.openat2(start, $0.argument, &how, nil) }
-        }
         // The slash before the name makes room for the NUL, and comes back for the walk.
         path.start[length - 1] = 0
         defer { path.start[length - 1] = CChar(bitPattern: slash) }
@@ -198,7 +195,8 @@ extension FileSystemContext {
             throw try syntheticEntryError(here, component, purpose)
         }
         let entry = PathEntry(parent: parent, name: name, ownsParent: true)
-        if let error = entryError(parent, name, component, purpose) {
+        let isReadOnly = purpose != .keep && walk.isReadOnly()
+        if let error = entryError(entry, component, purpose, isReadOnly) {
             entry.close()
             throw error
         }
@@ -221,9 +219,9 @@ extension FileSystemContext {
     }
 
     private func entryError(
-        _ parent: Int32, _ name: UnsafePointer<CChar>, _ component: [UInt8], _ purpose: EntryPurpose
+        _ entry: PathEntry, _ component: [UInt8], _ purpose: EntryPurpose, _ isReadOnly: Bool
     ) -> GuestErrno? {
-        if case .inside(let here) = location(of: parent), let mount = mounts.mount(at: here + [slash] + component) {
+        if case .inside(let here) = location(of: entry.parent), let mount = mounts.mount(at: here + [slash] + component) {
             switch purpose {
             case .create: return .EEXIST
             case .unlink: return mount.isFile ? .EBUSY : .EISDIR
@@ -231,9 +229,8 @@ extension FileSystemContext {
             case .keep: return .EXDEV
             }
         }
-        guard purpose != .keep, isReadOnly(descriptor: parent) else { return nil }
-        if purpose == .create && existsOnHost(parent, name) { return .EEXIST }
-        return .EROFS
+        guard isReadOnly else { return nil }
+        return purpose == .create && existsOnHost(entry.parent, entry.name) ? .EEXIST : .EROFS
     }
 
     private func existsOnHost(_ directory: Int32, _ name: UnsafePointer<CChar>) -> Bool {

@@ -84,12 +84,12 @@ extension FileSystemContext {
     }
 
     /// As `isReadOnly(descriptor:)`, for a host path as the kernel prints it.
-    func isReadOnly(hostPath: [UInt8]) -> Bool {
-        guard mounts.hasReadOnly else { return false }
+    private func isReadOnly(hostPath: [UInt8]) -> Bool {
         if let index = mounts.index(containingHostPath: hostPath == [slash] ? [] : hostPath) {
             return mounts.mounts[index].readOnly
         }
-        return mounts.fallbackDescriptor >= 0 && tree?.guestPath(ofHostPath: hostPath) == nil
+        return mounts.fallbackDescriptor >= 0 && !hostPath.hasSuffix(" (deleted)")
+            && tree?.guestPath(ofHostPath: hostPath) == nil
     }
 }
 

@@ -72,6 +72,7 @@ extension FileSystemContext {
     private func walkToOpen(
         _ path: [UInt8], from directory: Int32, _ request: OpenRequest, _ attention: UnsafePointer<UInt32>?
     ) throws(GuestErrno) -> Int {
+        try checkFlags(request)
         do throws(GuestErrno) {
             var walk = PathWalk(
                 self, path: path, from: directory, followLast: request.followsLast, resolve: request.resolve)
@@ -83,6 +84,16 @@ extension FileSystemContext {
                 usesFallback: true)
             return try open(&walk, request, attention)
         }
+    }
+
+    /// EINVAL for flags that the kernel refuses, which it does before it looks at the path.
+    private func checkFlags(_ request: OpenRequest) throws(GuestErrno) {
+        var how = open_how()
+        how.flags = UInt64(request.flags)
+        how.mode = request.mode
+        how.resolve = request.resolve
+        let result = HostPath.withStaticPath("") { Self.openat2(-1, $0.argument, &how, nil) }
+        if result == -Int(EINVAL) { throw .EINVAL }
     }
 
     private func open(

@@ -14,6 +14,8 @@ public final class FileSystemContext {
     let tree: (any SyntheticTree)?
     /// O_PATH descriptor of the guest's root, whose number never changes (chroot replaces what is behind it).
     let rootDescriptor: Int32
+    /// A copy's descriptors are those of another process.
+    private let ownsRootDescriptor: Bool
     private let configuration: RootConfiguration
     /// Guards the two paths below.
     private let lock = Lock()
@@ -26,6 +28,7 @@ public final class FileSystemContext {
     public init(configuration: RootConfiguration, tree: (any SyntheticTree)?) throws(HostError) {
         self.configuration = configuration
         self.tree = tree
+        ownsRootDescriptor = true
         mounts = try MountTable(rootPath: configuration.rootPath, hostFallback: configuration.hostFallback)
         rootDescriptor = Int32(
             try Host.call(
@@ -56,11 +59,14 @@ public final class FileSystemContext {
         configuration = other.configuration
         mounts = other.mounts
         tree = other.tree
+        ownsRootDescriptor = false
         rootDescriptor = other.rootDescriptor
         lockedRootPath = other.rootPath
         lockedSyntheticDirectory = other.syntheticWorkingDirectory
         workingDirectoryIsSynthetic.store(lockedSyntheticDirectory != nil, ordering: .relaxed)
     }
+
+    deinit { if ownsRootDescriptor { Host.close(rootDescriptor) } }
 
     /// What a new process image needs to make the same view.
     public var currentConfiguration: RootConfiguration {

@@ -42,6 +42,11 @@ final class MountTable {
         hasReadOnly = hostFallback
     }
 
+    deinit {
+        for mount in mounts where !mount.isSynthetic { Host.close(mount.descriptor) }
+        if fallbackDescriptor >= 0 { Host.close(fallbackDescriptor) }
+    }
+
     /// Shows the synthetic tree at `path`.
     func addSynthetic(_ path: [UInt8]) {
         add(Mount(path: path, descriptor: -1, hostPath: [], readOnly: false, isFile: false))
@@ -113,12 +118,16 @@ final class MountTable {
     }
 
     /// The host tree that a host path lies in (the innermost, where one holds another), or nil for one outside the view.
+    /// Where one host directory is shown twice a descriptor does not tell through which it came: the read-only one wins.
     func index(containingHostPath path: [UInt8]) -> Int? {
         var best: Int? = nil
         for index in mounts.indices {
             let mount = mounts[index]
             if mount.isSynthetic || !CanonicalPath.isWithin(path, mount.hostPath) { continue }
-            if let best, mounts[best].hostPath.count >= mount.hostPath.count { continue }
+            if let best {
+                let length = mounts[best].hostPath.count
+                if length > mount.hostPath.count || (length == mount.hostPath.count && !mount.readOnly) { continue }
+            }
             best = index
         }
         return best

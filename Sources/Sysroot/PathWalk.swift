@@ -87,7 +87,8 @@ struct PathWalk: ~Copyable {
                 continue
             }
             if isDotDot(component) {
-                if isLast && ending == .any { ending = .slash }
+                // The kernel refuses both ends alike.
+                if isLast { ending = .dot }
                 try ascend(component)
                 continue
             }
@@ -203,20 +204,21 @@ struct PathWalk: ~Copyable {
         if try isAtFloor() { return }
         if let here = synthetic { return try goToParent(of: here) }
         if anchorIsFile { throw .ENOTDIR }
-        if done.isEmpty {
-            switch location() {
-            case .inside(let path): return try goToParent(of: path)
-            case .deleted: throw .ENOENT
-            // What lies above is nobody's: as at a root.
-            case .outside: return
-            }
-        }
         // A link found on the way is put before `..`, which is then still to come.
         let afterwards = next
         next = component.lowerBound
         guard try verifyDone() else { return }
         next = afterwards
-        done.removeLast(done.count - (done.lastIndex(of: slash) ?? 0))
+        if !done.isEmpty {
+            done.removeLast(done.count - (done.lastIndex(of: slash) ?? 0))
+            return
+        }
+        switch location() {
+        case .inside(let path): try goToParent(of: path)
+        case .deleted: throw .ENOENT
+        // What lies above is nobody's: as at a root.
+        case .outside: return
+        }
     }
 
     private mutating func goToParent(of path: [UInt8]) throws(GuestErrno) {
@@ -422,15 +424,10 @@ struct PathWalk: ~Copyable {
     /// Whether what the walk landed at may not be changed.
     mutating func isReadOnly() -> Bool {
         guard files.mounts.hasReadOnly, synthetic == nil else { return false }
-        if let here = path() {
-            let mount = files.mounts.mount(containing: here)
-            if !mount.isSynthetic { return mount.readOnly || (usesFallback && mount.path.isEmpty) || isOnHost() }
-        }
-        return isOnHost()
-    }
-
-    /// Whether the walk started in a directory that only --host-fallback shows.
-    private func isOnHost() -> Bool {
-        files.mounts.fallbackDescriptor >= 0 && files.isReadOnly(descriptor: anchor)
+        // A descriptor of the guest's tells only by itself which tree it is in.
+        if ownsAnchor || anchor == start { return files.isReadOnly(descriptor: anchor) }
+        guard let here = path() else { return false }
+        let mount = files.mounts.mount(containing: here)
+        return mount.readOnly || (usesFallback && mount.path.isEmpty)
     }
 }
