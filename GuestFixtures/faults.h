@@ -32,7 +32,7 @@ static inline void catch_faults(void)
 /* Run a piece of code; the signal it raised, or 0. Details are in fault_info and fault_rip. */
 #define FAULT_OF(code)                                  \
     ({                                                  \
-        int signal_ = 0;                                \
+        volatile int signal_ = 0;                                \
         memset(&fault_info, 0, sizeof fault_info);      \
         if (sigsetjmp(fault_return, 1) == 0) {          \
             code;                                       \
