@@ -117,6 +117,7 @@ extension PreparedProgram {
         if let interpreter {
             do { opened = try ProgramFile(descriptor: interpreter) } catch { throw .interpreterUnavailable([], error) }
         }
+        guard self.executable.format == .native else { throw .unknownFormat }
         let image = try Self.programImage(self.executable, name: nil)
         if let opened {
             self.interpreter = try Self.interpreter(opened, path: image.interpreterPath ?? [])
