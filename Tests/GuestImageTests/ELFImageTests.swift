@@ -72,8 +72,10 @@ private func image(_ builder: ELFBuilder) throws -> ELFImage {
     #expect(defect(builder) == .truncated)
     builder = .program()
     builder.headerOffset = .max
-    #expect(defect(builder) == .truncated)
+    #expect(defect(builder) == .badProgramHeaders)
     builder.headerOffset = 1 << 63
+    #expect(defect(builder) == .badProgramHeaders)
+    builder.headerOffset = 1 << 62
     #expect(defect(builder) == .truncated)
     builder = .program()
     builder.headers.removeFirst(2)
@@ -120,7 +122,8 @@ private func image(_ builder: ELFBuilder) throws -> ELFImage {
     #expect(broken { $0.headers[1].memorySize = 0x2ff } == .segmentLargerInFileThanInMemory)
     #expect(broken { $0.headers[1].address = .max - 0x1fff + 0x234 } == .absurdSegment)
     #expect(broken { $0.headers[1].memorySize = .max } == .absurdSegment)
-    #expect(broken { $0.headers[1].memorySize = 1 << 47 } == .absurdSegment)
+    #expect(broken { $0.headers[1].memorySize = 1 << 48 } == .absurdSegment)
+    #expect(broken { $0.headers[1].memorySize = 1 << 47 } == .outsideArena)
     #expect(broken { $0.headers[1].offset = .max - 0x10 } == .absurdSegment)
     #expect(broken { $0.headers[1].offset = (1 << 63) - 0x100 } == .absurdSegment)
     #expect(broken { $0.headers[1].offset = 0x1235 } == .misalignedSegment)
@@ -163,6 +166,9 @@ private func image(_ builder: ELFBuilder) throws -> ELFImage {
     var builder = ELFBuilder.program(dynamic: true)
     #expect(defect(builder) == nil)
     builder.headers[1].align = 1 << 50
+    #expect(defect(builder) == .absurdSegment)
+    builder = .program(dynamic: true)
+    builder.headers[1].memorySize = 1 << 47
     #expect(defect(builder) == .absurdSegment)
 }
 

@@ -136,6 +136,30 @@ private func window(_ index: UInt64) -> UInt64 { 0x1000_0000_0000 + index << 40 
     #expect(mapper.mappings[1].address == state.executableBase &+ 0x1_2345_6000)
 }
 
+@Test func imagesLinkedHighMoveDown() throws {
+    var builder = ELFBuilder.program(dynamic: true)
+    for index in 0..<2 { builder.headers[index].address += 0x7fff_0000_0000 }
+    builder.entry += 0x7fff_0000_0000
+    let opener = FakeOpener()
+    opener.files["/p"] = builder.build()
+    let mapper = FakeMapper(window: window(11), isReal: true)
+    let top = mapper.nextFree
+    let state = try Loader.load(try prepare("/p", argv: [], opener: opener), into: mapper, context: context())
+    #expect(state.entry == top - 0x6000 + 0x100)
+    #expect(state.codeRange == top - 0x6000..<top - 0x5000)
+}
+
+@Test func entriesOutsideTheArenaAreRefused() throws {
+    var builder = ELFBuilder.program(dynamic: true)
+    builder.entry = 1 << 47
+    let opener = FakeOpener()
+    opener.files["/p"] = builder.build()
+    let mapper = FakeMapper(window: window(12), isReal: true)
+    #expect(throws: ImageError.mappingFailed(.EINVAL)) {
+        try Loader.load(try prepare("/p", argv: [], opener: opener), into: mapper, context: context())
+    }
+}
+
 @Test func stackSizesAndProtections() throws {
     let opener = FakeOpener()
     var builder = ELFBuilder.program(base: 0x1234_5900_0000, bss: 0)

@@ -38,7 +38,7 @@ private func withInterpreter(_ path: [UInt8] = bytes("/ld.so\0")) -> FakeOpener 
 @Test func interpreterNames() {
     #expect(
         failure("/p", opener: withInterpreter(bytes("/a\0b\0"))) == .interpreterUnavailable(bytes("/a"), .ENOENT))
-    #expect(failure("/p", opener: withInterpreter(bytes("\0\0"))) == .interpreterUnavailable([], .ENOENT))
+    #expect(failure("/p", opener: withInterpreter(bytes("\0\0"))) == .interpreterUnavailable([], .EACCES))
     #expect(failure("/p", opener: withInterpreter(bytes("/a"))) == .defective(.badInterpreterName))
     #expect(failure("/p", opener: withInterpreter([0])) == .defective(.badInterpreterName))
     var builder = ELFBuilder.program()
@@ -48,6 +48,8 @@ private func withInterpreter(_ path: [UInt8] = bytes("/ld.so\0")) -> FakeOpener 
     builder.headers[3].fileSize = 4096
     builder.headers[3].offset = 0x2800
     #expect(failure(of: builder.build()) == .unavailable(.EIO))
+    builder.headers[3].offset = 1 << 63
+    #expect(failure(of: builder.build()) == .unavailable(.EINVAL))
 }
 
 @Test func unusableInterpreters() {
@@ -81,15 +83,20 @@ private func withInterpreter(_ path: [UInt8] = bytes("/ld.so\0")) -> FakeOpener 
 @Test func execveatOnDescriptors() throws {
     let opener = FakeOpener()
     opener.files["/0"] = ELFBuilder.program().build()
-    func prepare(_ content: [UInt8], closesOnExec: Bool) throws(ImageError) -> PreparedProgram {
+    func prepare(_ content: [UInt8], path: String = "", closesOnExec: Bool) throws(ImageError) -> PreparedProgram {
         try PreparedProgram.prepare(
-            .descriptor(memoryFile(content), name: bytes("/dev/fd/7"), closesOnExec: closesOnExec), argv: [bytes("x")],
-            envp: [], opener: opener, registry: InterpreterRegistry(), limits: usualLimits)
+            .descriptor(opener.open(content, path: "/dir/file"), base: 7, path: bytes(path), closesOnExec: closesOnExec),
+            argv: [bytes("x")], envp: [], opener: opener, registry: InterpreterRegistry(), limits: usualLimits)
     }
-    let program = try prepare(ELFBuilder.program().build(), closesOnExec: true)
+    var program = try prepare(ELFBuilder.program().build(), closesOnExec: true)
     #expect(text(program.execfn) == "/dev/fd/7")
-    #expect(text(program.comm) == "7")
-    #expect(try prepare(bytes("#!/0\n"), closesOnExec: false).argv.map(text) == ["/0", "/dev/fd/7"])
+    #expect(text(program.comm) == "file")
+    program = try prepare(ELFBuilder.program().build(), path: "a/b", closesOnExec: true)
+    #expect(text(program.execfn) == "/dev/fd/7/a/b")
+    #expect(text(program.comm) == "b")
+    program = try prepare(bytes("#!/0\n"), closesOnExec: false)
+    #expect(program.argv.map(text) == ["/0", "/dev/fd/7"])
+    #expect(text(program.comm) == "0")
     #expect(throws: ImageError.scriptInaccessible) { try prepare(bytes("#!/0\n"), closesOnExec: true) }
 }
 

@@ -21,7 +21,7 @@ private func header(_ line: String) -> String? {
     #expect(header("#!\n/bin/sh") == nil)
     #expect(header("#!   \n/bin/sh") == nil)
     #expect(header("#!" + String(repeating: " ", count: 300)) == nil)
-    // A NUL where the name should be: Linux opens the empty name.
+    // A NUL where the name should be: an empty name, which open_exec() refuses.
     #expect(header("#!") == "")
 }
 
@@ -69,6 +69,8 @@ private func nested(_ depth: Int) -> FakeOpener {
     #expect(failure("/noexec", opener: opener) == .scriptInterpreterUnknownFormat(bytes("/text")))
     opener.errors["/text"] = .EACCES
     #expect(failure("/noexec", opener: opener)?.errno == .EACCES)
+    opener.files["/empty"] = bytes("#!")
+    #expect(failure("/empty", opener: opener)?.errno == .EACCES)
     opener.files["/blank"] = bytes("#! \n")
     #expect(failure("/blank", opener: opener) == .badScript)
     var foreign = ELFBuilder.program()

@@ -115,8 +115,12 @@ final class FakeOpener: ProgramOpener {
         opened.append(name)
         if let error = errors[name] { throw error }
         guard let content = files[name] else { throw .ENOENT }
+        return open(content, path: name)
+    }
+
+    func open(_ content: [UInt8], path: String) -> Int32 {
         let descriptor = memoryFile(content)
-        paths[descriptor] = name
+        paths[descriptor] = path
         return descriptor
     }
 
