@@ -27,11 +27,12 @@ public struct PreparedProgram {
 
     /// The file that exec names.
     public enum Source {
-        /// execve(2), or execveat(2) with AT_FDCWD or an absolute path.
+        /// execve(2), or execveat(2) with a path that begins at the root or the working directory.
         case path([UInt8])
-        /// execveat(2) with the guest's descriptor `base`: the file it leads to, opened for execution and taken over, the
-        /// path (empty with AT_EMPTY_PATH), and whether `base` is close-on-exec, so that a script could not be reached.
-        case descriptor(Int32, base: Int32, path: [UInt8], closesOnExec: Bool)
+        /// execveat(2) on a descriptor: the file it leads to, opened for execution and taken over, with the name that Linux
+        /// gives it (`/dev/fd/N` or `/dev/fd/N/path`). `closesOnExec`: a script could not be reached by that name.
+        /// `isNameless`: AT_EMPTY_PATH; the thread is then named by its file.
+        case descriptor(Int32, name: [UInt8], closesOnExec: Bool, isNameless: Bool = false)
     }
 }
 
@@ -142,20 +143,16 @@ extension PreparedProgram {
             case .path(let path):
                 let file = try ProgramFile(descriptor: try opener.openExecutable(path: path))
                 return Origin(file: file, execfn: path, isInaccessible: false, isNameless: false)
-            case .descriptor(let descriptor, let base, let path, let closesOnExec):
-                let execfn = Array("/dev/fd/".utf8) + Array(String(base).utf8) + (path.isEmpty ? [] : [slash] + path)
-                return Origin(
-                    file: try ProgramFile(descriptor: descriptor), execfn: execfn, isInaccessible: closesOnExec,
-                    isNameless: path.isEmpty)
+            case .descriptor(let descriptor, let name, let closesOnExec, let isNameless):
+                let file = try ProgramFile(descriptor: descriptor)
+                return Origin(file: file, execfn: name, isInaccessible: closesOnExec, isNameless: isNameless)
             }
         } catch { throw .unavailable(error) }
     }
 
-    private static let slash = UInt8(ascii: "/")
-
     /// The thread name that begin_new_exec() takes from a path; a nameless descriptor's is that of the file that runs.
     private static func comm(_ path: [UInt8]) -> [UInt8] {
-        let base = path.lastIndex(of: slash).map { path[($0 + 1)...] } ?? path[...]
+        let base = path.lastIndex(of: UInt8(ascii: "/")).map { path[($0 + 1)...] } ?? path[...]
         return Array(base.prefix(commCapacity))
     }
 

@@ -85,13 +85,15 @@ private func withInterpreter(_ path: [UInt8] = bytes("/ld.so\0")) -> FakeOpener 
     opener.files["/0"] = ELFBuilder.program().build()
     func prepare(_ content: [UInt8], path: String = "", closesOnExec: Bool) throws(ImageError) -> PreparedProgram {
         try PreparedProgram.prepare(
-            .descriptor(opener.open(content, path: "/dir/file"), base: 7, path: bytes(path), closesOnExec: closesOnExec),
+            .descriptor(
+                opener.open(content, path: "/dir/file"), name: bytes("/dev/fd/7" + path), closesOnExec: closesOnExec,
+                isNameless: path.isEmpty),
             argv: [bytes("x")], envp: [], opener: opener, registry: InterpreterRegistry(), limits: usualLimits)
     }
     var program = try prepare(ELFBuilder.program().build(), closesOnExec: true)
     #expect(text(program.execfn) == "/dev/fd/7")
     #expect(text(program.comm) == "file")
-    program = try prepare(ELFBuilder.program().build(), path: "a/b", closesOnExec: true)
+    program = try prepare(ELFBuilder.program().build(), path: "/a/b", closesOnExec: true)
     #expect(text(program.execfn) == "/dev/fd/7/a/b")
     #expect(text(program.comm) == "b")
     program = try prepare(bytes("#!/0\n"), closesOnExec: false)
