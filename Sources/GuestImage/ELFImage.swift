@@ -3,8 +3,8 @@ import CShim
 import GuestMemory
 import LinuxABI
 
-/// The headers of an ELF program or interpreter, checked: what elf(5) describes and the loader needs. Addresses are link-time ones;
-/// those of a relocatable image get the load bias added.
+/// The headers of an ELF program or interpreter, checked: what elf(5) describes and the loader needs. Addresses are
+/// link-time ones; those of a relocatable image get the load bias added.
 public struct ELFImage {
     /// A PT_LOAD segment that occupies memory. address + memorySize does not wrap and fileSize <= memorySize.
     public struct Segment: Equatable {

@@ -194,7 +194,8 @@ private func window(_ index: UInt64) -> UInt64 { 0x1000_0000_0000 + index << 40 
     let opener = FakeOpener()
     opener.files["/bin/p"] = ELFBuilder.program(base: 0x1234_5a00_0000, bss: 0).build()
     for (argv, envp) in [
-        (["p", "two", ""], ["A=1", "BB=22"]), (["p"], []), (["p", "x"], ["A=1"]), ([], ["LONG=" + String(repeating: "x", count: 5000)]),
+        (["p", "two", ""], ["A=1", "BB=22"]), (["p"], []), (["p", "x"], ["A=1"]),
+        ([], ["LONG=" + String(repeating: "x", count: 5000)]),
     ] {
         for offset: UInt64 in [0, 1, 15, 16, 4097, 8191] {
             let mapper = FakeMapper(window: window(9), isReal: true)
