@@ -74,6 +74,7 @@ if !embedded {
         tests("HostTests", ["Host", "CShim"]),
         tests("SysrootTests", ["Sysroot", "Host", "LinuxABI", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
+        tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
     ]
 }

@@ -101,7 +101,8 @@ extension Options {
         }
         if parts.count > 2 {
             guard parts[2].elementsEqual("ro".utf8) else {
-                throw OptionError("--bind " + text(value[...]) + " ends in something other than ro; the form is HOST[:GUEST[:ro]]")
+                throw OptionError(
+                    "--bind " + text(value[...]) + " ends in something other than ro; the form is HOST[:GUEST[:ro]]")
             }
         }
         return Bind(host: Array(host), guest: Array(guest), isReadOnly: parts.count > 2)

@@ -3,8 +3,8 @@ import CShim
 import GuestMemory
 import LinuxABI
 
-/// The headers of an ELF program or interpreter, checked: what elf(5) describes and the loader needs. Addresses are link-time ones;
-/// those of a relocatable image get the load bias added.
+/// The headers of an ELF program or interpreter, checked: what elf(5) describes and the loader needs. Addresses are
+/// link-time ones; those of a relocatable image get the load bias added.
 public struct ELFImage {
     /// A PT_LOAD segment that occupies memory. address + memorySize does not wrap and fileSize <= memorySize.
     public struct Segment: Equatable {
@@ -42,6 +42,8 @@ public struct ELFImage {
     /// PT_GNU_STACK asks for it. Without that header a stack is not executable on 64-bit machines.
     public let hasExecutableStack: Bool
 
+    /// More than any 64-bit user space: sums and roundings of addresses below it cannot overflow.
+    private static let addressLimit: UInt64 = 1 << 48
     /// PATH_MAX, NUL included.
     private static let longestInterpreterPath: UInt64 = 4096
 }
@@ -100,7 +102,7 @@ extension ELFImage {
         } else {
             guard span.lowerBound >= Arena.base, span.upperBound <= Arena.top else { throw .defect(.outsideArena) }
         }
-        guard header.e_entry <= Arena.top else { throw .defect(.absurdEntry) }
+        guard header.e_entry <= Self.addressLimit else { throw .defect(.absurdEntry) }
         self.segments = segments
         self.span = span
         self.alignment = alignment
@@ -113,8 +115,7 @@ extension ELFImage {
     private static func segment(_ program: GElf_Phdr, fileSize: UInt64) throws(ELFParseError) -> Segment {
         guard program.p_filesz <= program.p_memsz else { throw .defect(.segmentLargerInFileThanInMemory) }
         let (end, wraps) = program.p_vaddr.addingReportingOverflow(program.p_memsz)
-        // A page more than the arena's end is impossible too, so rounding cannot overflow from here on.
-        guard !wraps, end <= Arena.top else { throw .defect(.absurdSegment) }
+        guard !wraps, end <= addressLimit else { throw .defect(.absurdSegment) }
         if program.p_filesz > 0 {
             let (fileEnd, overflows) = program.p_offset.addingReportingOverflow(program.p_filesz)
             guard !overflows, fileEnd <= UInt64(Int64.max) - Arena.pageSize else { throw .defect(.absurdSegment) }

@@ -16,7 +16,7 @@ public protocol ImageMapper: AnyObject {
         address: UInt64, length: UInt64, prot: Int32, descriptor: Int32, offset: UInt64
     ) throws(GuestErrno)
 
-    /// A private anonymous mapping at exactly [address, address + length), as mmap(2) with MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS.
+    /// As mapFile, with zeroed pages of no file: MAP_ANONYMOUS.
     func mapAnonymous(address: UInt64, length: UInt64, prot: Int32) throws(GuestErrno)
 
     /// A free range of `length` bytes whose start is a multiple of `alignment` (a power of two, at least a page). Nothing need

@@ -37,6 +37,8 @@ public enum Loader {
             try mapSegments(interpreter.image, interpreter.file, interpreterBase, mapper)
             entry = interpreterBase &+ interpreter.image.entry
         }
+        // The last of load_elf_binary()'s checks; an entry that is merely not mapped is the first instruction's fault.
+        guard entry < Arena.top else { throw .EINVAL }
         let follows = hasInterpreter || !image.isRelocatable
         let brkStart = try mapper.setBreak(start: follows ? bias &+ image.span.upperBound : mapper.programBase)
 

@@ -27,11 +27,12 @@ public struct PreparedProgram {
 
     /// The file that exec names.
     public enum Source {
-        /// execve(2), or execveat(2) with a path.
+        /// execve(2), or execveat(2) with a path that begins at the root or the working directory.
         case path([UInt8])
-        /// execveat(2) on a descriptor: an open file, taken over, with the name that Linux gives it (`/dev/fd/N` or
-        /// `/dev/fd/N/path`). `closesOnExec`: a script could not be reached by that name.
-        case descriptor(Int32, name: [UInt8], closesOnExec: Bool)
+        /// execveat(2) on a descriptor: the file it leads to, opened for execution and taken over, with the name that Linux
+        /// gives it (`/dev/fd/N` or `/dev/fd/N/path`). `closesOnExec`: a script could not be reached by that name.
+        /// `isNameless`: AT_EMPTY_PATH; the thread is then named by its file.
+        case descriptor(Int32, name: [UInt8], closesOnExec: Bool, isNameless: Bool = false)
     }
 }
 
@@ -45,20 +46,10 @@ extension PreparedProgram {
         _ source: Source, argv: [[UInt8]], envp: [[UInt8]], opener: any ProgramOpener, registry: InterpreterRegistry,
         limits: ArgumentLimits
     ) throws(ImageError) -> PreparedProgram {
-        let execfn: [UInt8]
-        var file: ProgramFile
-        var isInaccessible = false
-        switch source {
-        case .path(let path):
-            execfn = path
-            do throws(GuestErrno) {
-                file = try ProgramFile(descriptor: try opener.openExecutable(path: path))
-            } catch { throw .unavailable(error) }
-        case .descriptor(let descriptor, let name, let closesOnExec):
-            execfn = name
-            isInaccessible = closesOnExec
-            do { file = try ProgramFile(descriptor: descriptor) } catch { throw .unavailable(error) }
-        }
+        let origin = try open(source, opener: opener)
+        let execfn = origin.execfn
+        var file = origin.file
+        var isInaccessible = origin.isInaccessible
         var argv = argv.isEmpty ? [[]] : argv
         // The pointers are counted once, before scripts add theirs.
         guard let budget = limits.stringBudget(argc: argv.count, envc: envp.count) else { throw .argumentsTooLong }
@@ -73,8 +64,11 @@ extension PreparedProgram {
             let next: (path: [UInt8], argument: [UInt8]?)
             switch file.format {
             case .native:
-                return try finish(
-                    file, argv: argv, envp: envp, execfn: execfn, name: depth == 0 ? nil : name, opener: opener,
+                let image = try programImage(file, name: depth == 0 ? nil : name)
+                let path = opener.guestPath(ofExecutable: file.descriptor)
+                return PreparedProgram(
+                    executable: file, image: image, interpreter: try interpreter(of: image, opener: opener), argv: argv,
+                    envp: envp, execfn: execfn, executablePath: path, comm: comm(origin.isNameless ? path : execfn),
                     limits: limits)
             case .script:
                 guard let header = ScriptHeader(head: file.head) else { throw .badScript }
@@ -93,7 +87,7 @@ extension PreparedProgram {
             argv.replaceSubrange(0..<1, with: [next.path] + (next.argument.map { [$0] } ?? []) + [name])
             try check(argv, fixedSize, budget)
             do throws(GuestErrno) {
-                file = try ProgramFile(descriptor: try opener.openExecutable(path: next.path))
+                file = try openInterpreter(next.path, opener)
             } catch { throw .scriptInterpreterUnavailable(next.path, error) }
             name = next.path
             isInaccessible = false
@@ -117,6 +111,7 @@ extension PreparedProgram {
         if let interpreter {
             do { opened = try ProgramFile(descriptor: interpreter) } catch { throw .interpreterUnavailable([], error) }
         }
+        guard self.executable.format == .native else { throw .unknownFormat }
         let image = try Self.programImage(self.executable, name: nil)
         if let opened {
             self.interpreter = try Self.interpreter(opened, path: image.interpreterPath ?? [])
@@ -132,39 +127,52 @@ extension PreparedProgram {
         self.limits = limits
     }
 
-    private init(
-        executable: ProgramFile, image: ELFImage, interpreter: Interpreter?, argv: [[UInt8]], envp: [[UInt8]],
-        execfn: [UInt8], executablePath: [UInt8], limits: ArgumentLimits
-    ) {
-        self.executable = executable
-        self.image = image
-        self.interpreter = interpreter
-        self.argv = argv
-        self.envp = envp
-        self.execfn = execfn
-        self.executablePath = executablePath
-        let base = execfn.lastIndex(of: UInt8(ascii: "/")).map { execfn[($0 + 1)...] } ?? execfn[...]
-        self.comm = Array(base.prefix(Self.commCapacity))
-        self.limits = limits
+    /// What exec was pointed at.
+    private struct Origin {
+        let file: ProgramFile
+        let execfn: [UInt8]
+        /// An interpreter could not open `execfn` after exec.
+        let isInaccessible: Bool
+        /// A descriptor alone, without a path.
+        let isNameless: Bool
     }
 
-    /// The last step: the file is an ELF program for this machine.
-    private static func finish(
-        _ file: ProgramFile, argv: [[UInt8]], envp: [[UInt8]], execfn: [UInt8], name: [UInt8]?, opener: any ProgramOpener,
-        limits: ArgumentLimits
-    ) throws(ImageError) -> PreparedProgram {
-        let image = try programImage(file, name: name)
-        var interpreter: Interpreter? = nil
-        if let path = image.interpreterPath {
-            let opened: ProgramFile
-            do throws(GuestErrno) {
-                opened = try ProgramFile(descriptor: try opener.openExecutable(path: path))
-            } catch { throw .interpreterUnavailable(path, error) }
-            interpreter = try Self.interpreter(opened, path: path)
-        }
-        return PreparedProgram(
-            executable: file, image: image, interpreter: interpreter, argv: argv, envp: envp, execfn: execfn,
-            executablePath: opener.guestPath(ofExecutable: file.descriptor), limits: limits)
+    private static func open(_ source: Source, opener: any ProgramOpener) throws(ImageError) -> Origin {
+        do throws(GuestErrno) {
+            switch source {
+            case .path(let path):
+                let file = try ProgramFile(descriptor: try opener.openExecutable(path: path))
+                return Origin(file: file, execfn: path, isInaccessible: false, isNameless: false)
+            case .descriptor(let descriptor, let name, let closesOnExec, let isNameless):
+                let file = try ProgramFile(descriptor: descriptor)
+                return Origin(file: file, execfn: name, isInaccessible: closesOnExec, isNameless: isNameless)
+            }
+        } catch { throw .unavailable(error) }
+    }
+
+    /// The thread name that begin_new_exec() takes from a path; a nameless descriptor's is that of the file that runs.
+    private static func comm(_ path: [UInt8]) -> [UInt8] {
+        let base = path.lastIndex(of: UInt8(ascii: "/")).map { path[($0 + 1)...] } ?? path[...]
+        return Array(base.prefix(commCapacity))
+    }
+
+    private static func interpreter(
+        of image: ELFImage, opener: any ProgramOpener
+    ) throws(ImageError) -> Interpreter? {
+        guard let path = image.interpreterPath else { return nil }
+        let file: ProgramFile
+        do throws(GuestErrno) {
+            file = try openInterpreter(path, opener)
+        } catch { throw .interpreterUnavailable(path, error) }
+        return try interpreter(file, path: path)
+    }
+
+    private static func openInterpreter(
+        _ path: [UInt8], _ opener: any ProgramOpener
+    ) throws(GuestErrno) -> ProgramFile {
+        // open_exec() takes an empty name for the working directory, and that is no regular file.
+        guard !path.isEmpty else { throw .EACCES }
+        return try ProgramFile(descriptor: try opener.openExecutable(path: path))
     }
 
     /// `name` is that of a script's interpreter, nil for the program that exec named.

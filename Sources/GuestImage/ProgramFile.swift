@@ -32,11 +32,11 @@ public final class ProgramFile {
 
     deinit { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
 
-    /// Up to `count` bytes at `offset`; fewer where the file ends.
+    /// Up to `count` bytes at `offset`; fewer where the file ends. EINVAL where no file can have that offset.
     func read(at offset: UInt64, count: Int) throws(GuestErrno) -> [UInt8] {
         let (end, overflow) = offset.addingReportingOverflow(UInt64(count))
         if !overflow && end <= UInt64(head.count) { return Array(head[Int(offset)..<Int(end)]) }
-        guard !overflow, end <= UInt64(Int64.max) else { return [] }
+        guard !overflow, end <= UInt64(Int64.max) else { throw .EINVAL }
         return try Self.read(descriptor, at: offset, count: count)
     }
 
