@@ -75,6 +75,7 @@ if !embedded {
         tests("SysrootTests", ["Sysroot", "Host", "LinuxABI", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
+        tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }
 
