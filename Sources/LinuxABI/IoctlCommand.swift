@@ -134,6 +134,8 @@ public enum IoctlArgument: Equatable {
     case value
     /// A plain structure of so many bytes, read or written by the kernel, without pointers in it.
     case structure(UInt16)
+    /// As `structure`, for a command that changes the file whichever way it was opened: EROFS below a read-only bind.
+    case changingStructure(UInt16)
     /// A descriptor of the guest's.
     case descriptor
     /// struct file_clone_range, with a descriptor in it.
@@ -185,9 +187,11 @@ extension IoctlCommand {
         // A structure behind a pointer behind a pointer.
         case .SIOCETHTOOL: .refused(.EOPNOTSUPP)
 
-        case .FIBMAP, .FIGETBSZ, .FS_IOC_GETFLAGS, .FS_IOC_SETFLAGS, .FS_IOC_GETVERSION: .structure(4)
+        case .FIBMAP, .FIGETBSZ, .FS_IOC_GETFLAGS, .FS_IOC_GETVERSION: .structure(4)
+        case .FS_IOC_SETFLAGS: .changingStructure(4)
         case .FIOQSIZE: .structure(8)
-        case .FS_IOC_FSGETXATTR, .FS_IOC_FSSETXATTR: .structure(28)
+        case .FS_IOC_FSGETXATTR: .structure(28)
+        case .FS_IOC_FSSETXATTR: .changingStructure(28)
         case .FS_IOC_GETFSLABEL: .structure(256)
         case .FS_IOC_GETFSUUID: .structure(17)
         // The extents behind it are written upward from here.

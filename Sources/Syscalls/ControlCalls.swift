@@ -71,13 +71,8 @@ enum ControlCalls {
         if type == 7 { throw .EINVAL }
         let isFile = type == 0
         return thread.hostCall(
-            Int(SYS_kcmp), member(thread, args.a0), member(thread, args.a1), args.a2,
+            Int(SYS_kcmp), Membership.checked(thread, args.a0), Membership.checked(thread, args.a1), args.a2,
             isFile ? Forwarding.descriptor(args.a3) : 0, isFile ? Forwarding.descriptor(args.a4) : 0)
-    }
-
-    private static func member(_ thread: GuestThread, _ pid: UInt64) -> UInt64 {
-        let number = Int32(truncatingIfNeeded: pid)
-        return number <= 0 || ProcessCalls.isMember(thread, number) ? pid : Forwarding.impossiblePID
     }
 
     /// capget(2): the header is read once, as it says whose capabilities. The kernel puts the version it prefers there.
@@ -86,7 +81,7 @@ enum ControlCalls {
         try GuestAccess.copyIn(header, from: GuestAddress(args.a0), count: Int(WireStructure.cap_user_header.size))
         let version = header.load(as: UInt32.self)
         let pid = UInt64(header.load(fromByteOffset: 4, as: UInt32.self))
-        header.storeBytes(of: UInt32(truncatingIfNeeded: member(thread, pid)), toByteOffset: 4, as: UInt32.self)
+        header.storeBytes(of: UInt32(truncatingIfNeeded: Membership.checked(thread, pid)), toByteOffset: 4, as: UInt32.self)
         let result = thread.hostCall(
             Int(SYS_capget), header.hostArgument, Forwarding.checked(args.a1, WireStructure.cap_user_data.size))
         let preferred = header.load(as: UInt32.self)

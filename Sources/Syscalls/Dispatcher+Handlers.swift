@@ -8,7 +8,8 @@ extension Dispatcher {
         _ handler: Handler, _ thread: GuestThread, _ arguments: SyscallArguments
     ) throws(GuestErrno) -> Int {
         switch handler {
-        case .forward, .transfer, .newDescriptor: throw .ENOSYS
+        // Dispatcher.dispatch serves these itself.
+        case .forward, .transfer, .readTransfer, .readVector, .newDescriptor, .duplicate, .changeFile: throw .ENOSYS
         case .refuse(let error): throw error
 
         case .mmap: return try MemoryCalls.mmap(thread, arguments)
@@ -89,6 +90,7 @@ extension Dispatcher {
         case .name_to_handle_at: return try PathCalls.name_to_handle_at(thread, arguments)
         case .inotify_add_watch: return try PathCalls.inotify_add_watch(thread, arguments)
 
+        case .lseek: return try SyntheticCalls.lseek(thread, arguments)
         case .getdents: return try SyntheticCalls.getdents(thread, arguments)
         case .getdents64: return try SyntheticCalls.getdents64(thread, arguments)
         case .fstat: return try SyntheticCalls.fstat(thread, arguments)

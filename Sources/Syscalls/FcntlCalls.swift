@@ -19,14 +19,15 @@ enum FcntlCalls {
             // The kernel refuses a lower bound beyond its own limit, which is higher than the guest's.
             let bound = UInt64(UInt32(truncatingIfNeeded: args.a2))
             let passed = bound >= InternalDescriptors.openLimit ? UInt64(UInt32.max) : bound
-            return Forwarding.newDescriptor(call(thread, args, passed))
+            let result = Forwarding.newDescriptor(call(thread, args, passed))
+            if result >= 0 { SyntheticCalls.noteDuplicate(thread, result, of: args.a0) }
+            return result
 
         case .F_GETLK, .F_SETLK, .F_SETLKW, .F_OFD_GETLK, .F_OFD_SETLK, .F_OFD_SETLKW:
             return call(thread, args, Forwarding.checked(args.a2, flockSize))
 
         case .F_SETOWN:
-            let owner = Int32(truncatingIfNeeded: args.a2)
-            let reachable = owner == 0 || owner == .min || ProcessCalls.isMember(thread, abs(owner))
+            let reachable = Membership.reachesOwner(thread, Int32(truncatingIfNeeded: args.a2))
             return call(thread, args, reachable ? args.a2 : Forwarding.impossiblePID)
 
         case .F_SETOWN_EX: return setOwner(thread, args)
@@ -53,7 +54,7 @@ enum FcntlCalls {
             return call(thread, args, Forwarding.refused(args.a2))
         }
         let pid = copy.load(fromByteOffset: 4, as: Int32.self)
-        if pid > 0 && !ProcessCalls.isMember(thread, pid) {
+        if pid > 0 && !Membership.reaches(thread, pid) {
             copy.storeBytes(of: Int32(truncatingIfNeeded: Forwarding.impossiblePID), toByteOffset: 4, as: Int32.self)
         }
         return call(thread, args, copy.hostArgument)

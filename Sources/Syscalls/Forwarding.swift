@@ -109,7 +109,7 @@ public enum Forwarding {
     @inline(__always)
     static func forward(_ thread: GuestThread, _ row: SyscallRow, _ arguments: SyscallArguments) -> Int {
         var arguments = arguments
-        prepare(row, &arguments, scratch: thread.scratch.data) { ProcessCalls.isMember(thread, $0) }
+        prepare(row, &arguments, scratch: thread.scratch.data) { Membership.reaches(thread, $0) }
         return thread.hostCall(
             Int(row.number), arguments.a0, arguments.a1, arguments.a2, arguments.a3, arguments.a4, arguments.a5)
     }

@@ -9,6 +9,12 @@ public enum Handler: Equatable {
     case transfer
     /// As `forward`; a result is a new descriptor, which must be below the guest's limit (EMFILE).
     case newDescriptor
+    /// As `transfer` and `forward`, for reads: the content of a synthetic file may have to be made first.
+    case readTransfer, readVector
+    /// As `forward`; the result, a descriptor, is a copy of the one in the first argument.
+    case duplicate
+    /// As `forward`, for changes to a file that need no descriptor open for writing: EROFS below a read-only bind.
+    case changeFile
     /// Answers this errno.
     case refuse(GuestErrno)
 
@@ -25,7 +31,7 @@ public enum Handler: Equatable {
     case setxattrat, getxattrat, listxattrat, removexattrat, name_to_handle_at, inotify_add_watch
 
     // MARK: SyntheticCalls
-    case getdents, getdents64, fstat, fstatfs, memfd_create
+    case lseek, getdents, getdents64, fstat, fstatfs, memfd_create
 
     // MARK: ProcessCalls
     case clone, clone3, fork, vfork, execve, execveat, exit, exit_group, wait4, waitid, setpgid

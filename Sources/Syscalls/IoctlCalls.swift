@@ -11,6 +11,9 @@ enum IoctlCalls {
         }
         switch command.argument {
         case .value: return call(thread, args, args.a2)
+        case .changingStructure(let size):
+            if thread.process.files.isReadOnly(descriptor: Int32(truncatingIfNeeded: args.a0)) { throw .EROFS }
+            return call(thread, args, Forwarding.checked(args.a2, UInt64(size)))
         case .structure(let size): return call(thread, args, Forwarding.checked(args.a2, UInt64(size)))
         case .descriptor: return call(thread, args, Forwarding.descriptor(args.a2))
         case .cloneRange: return cloneRange(thread, args)
@@ -63,8 +66,7 @@ enum IoctlCalls {
         guard GuestAccess.tryCopyIn(copy, from: args.a2, count: 4) else {
             return call(thread, args, Forwarding.refused(args.a2))
         }
-        let owner = copy.load(as: Int32.self)
-        if owner != 0 && owner != .min && !ProcessCalls.isMember(thread, abs(owner)) {
+        if !Membership.reachesOwner(thread, copy.load(as: Int32.self)) {
             copy.storeBytes(of: Int32(truncatingIfNeeded: Forwarding.impossiblePID), as: Int32.self)
         }
         return call(thread, args, copy.hostArgument)

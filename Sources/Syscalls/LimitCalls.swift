@@ -26,7 +26,7 @@ enum LimitCalls {
         _ thread: GuestThread, pid: UInt64, resource: UInt64, new: UInt64, old: UInt64, missingIsFault: Bool
     ) throws(GuestErrno) -> Int {
         let target = Int32(truncatingIfNeeded: pid)
-        let reachable = target <= 0 || ProcessCalls.isMember(thread, target)
+        let reachable = target <= 0 || Membership.reaches(thread, target)
         let number = UInt32(truncatingIfNeeded: resource)
         if missingIsFault && new == 0 && old == 0 { throw number < 16 ? .EFAULT : .EINVAL }
         guard number == RLIMIT_NOFILE, reachable else {
@@ -97,7 +97,6 @@ enum LimitCalls {
         _ thread: GuestThread, _ who: UInt64, isUser: Bool
     ) throws(GuestErrno) -> UInt64 {
         if isUser { throw .EPERM }
-        let pid = Int32(truncatingIfNeeded: who)
-        return pid <= 0 || ProcessCalls.isMember(thread, pid) ? who : Forwarding.impossiblePID
+        return Membership.checked(thread, who)
     }
 }

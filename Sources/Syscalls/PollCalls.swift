@@ -3,6 +3,7 @@ import GuestMemory
 import Host
 import LinuxABI
 import Process
+import Signals
 
 /// Waiting for descriptors. Calls that swap the signal mask get a copy of it without the signals that vmrun needs.
 enum PollCalls {
@@ -13,64 +14,73 @@ enum PollCalls {
     }
 
     static func ppoll(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let mask = copyMask(thread, args.a3)
-        return withTable(thread, args.a0, count: args.a1) { table, count in
-            thread.hostCall(
-                Int(SYS_ppoll), table, count, Forwarding.checked(args.a2, WireStructure.timespec.size), mask, args.a4)
+        withMask(thread, args.a3, size: args.a4) { mask in
+            withTable(thread, args.a0, count: args.a1) { table, count in
+                thread.hostCall(
+                    Int(SYS_ppoll), table, count, Forwarding.checked(args.a2, WireStructure.timespec.size), mask, args.a4)
+            }
         }
     }
 
+    /// pselect6(2): the last argument is the address of a mask and its size.
     static func pselect6(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let count = Forwarding.fdCount(args.a0)
         let size = Forwarding.fdSetSize(count)
-        return thread.hostCall(
-            Int(SYS_pselect6), count, Forwarding.checked(args.a1, size), Forwarding.checked(args.a2, size),
-            Forwarding.checked(args.a3, size), Forwarding.checked(args.a4, WireStructure.timespec.size),
-            copyMaskArgument(thread, args.a5))
+        let argument = thread.scratch.at(maskArgumentOffset)
+        func select(_ argument: UInt64) -> Int {
+            thread.hostCall(
+                Int(SYS_pselect6), count, Forwarding.checked(args.a1, size), Forwarding.checked(args.a2, size),
+                Forwarding.checked(args.a3, size), Forwarding.checked(args.a4, WireStructure.timespec.size), argument)
+        }
+        if args.a5 == 0 { return select(0) }
+        guard GuestAccess.tryCopyIn(argument, from: args.a5, count: 16) else { return select(Forwarding.refused(args.a5)) }
+        let maskSize = argument.load(fromByteOffset: 8, as: UInt64.self)
+        return withMask(thread, argument.load(as: UInt64.self), size: maskSize) { mask in
+            argument.storeBytes(of: mask, as: UInt64.self)
+            return select(argument.hostArgument)
+        }
     }
 
     static func epoll_pwait(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        thread.hostCall(
-            Int(SYS_epoll_pwait), args.a0,
-            Forwarding.checked(args.a1, count: args.a2, size: WireStructure.epoll_event.size), args.a2, args.a3,
-            copyMask(thread, args.a4), args.a5)
+        withMask(thread, args.a4, size: args.a5) { mask in
+            thread.hostCall(Int(SYS_epoll_pwait), args.a0, events(args), args.a2, args.a3, mask, args.a5)
+        }
     }
 
     static func epoll_pwait2(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        thread.hostCall(
-            Int(SYS_epoll_pwait2), args.a0,
-            Forwarding.checked(args.a1, count: args.a2, size: WireStructure.epoll_event.size), args.a2,
-            Forwarding.checked(args.a3, WireStructure.timespec.size), copyMask(thread, args.a4), args.a5)
+        withMask(thread, args.a4, size: args.a5) { mask in
+            thread.hostCall(
+                Int(SYS_epoll_pwait2), args.a0, events(args), args.a2,
+                Forwarding.checked(args.a3, WireStructure.timespec.size), mask, args.a5)
+        }
+    }
+
+    @inline(__always)
+    private static func events(_ args: SyscallArguments) -> UInt64 {
+        Forwarding.checked(args.a1, count: args.a2, size: WireStructure.epoll_event.size)
     }
 
     // MARK: signal masks
 
-    /// Bytes of scratch that copyMask and copyMaskArgument use.
     private static let maskOffset = Scratch.structures
     private static let maskArgumentOffset = Scratch.structures + 8
 
-    /// The mask at `address`, copied less what must stay deliverable on the host: vmrun's kick and the faults of its own
-    /// copies. NULL stays NULL. The size argument is the kernel's to check.
-    private static func copyMask(_ thread: GuestThread, _ address: UInt64) -> UInt64 {
-        if address == 0 { return 0 }
+    /// Runs `body` with the address of what the kernel gets for the mask at `address`: its copy, less the signals that vmrun
+    /// needs. NULL stays NULL; a wrong size and a bad address are the kernel's to refuse, in its order.
+    @inline(__always)
+    private static func withMask(
+        _ thread: GuestThread, _ address: UInt64, size: UInt64, _ body: (UInt64) -> Int
+    ) -> Int {
+        if address == 0 { return body(0) }
         let copy = thread.scratch.at(maskOffset)
-        guard GuestAccess.tryCopyIn(copy, from: address, count: 8) else { return Forwarding.refused(address) }
-        copy.storeBytes(of: copy.load(as: UInt64.self) & ~neverBlocked, as: UInt64.self)
-        return copy.hostArgument
+        guard size == WireStructure.sigset.size, GuestAccess.tryCopyIn(copy, from: address, count: 8) else {
+            return body(Forwarding.refused(address))
+        }
+        return thread.signals.withTemporaryMask(copy.load(as: UInt64.self)) { hostMask in
+            copy.storeBytes(of: hostMask, as: UInt64.self)
+            return body(copy.hostArgument)
+        }
     }
-
-    /// pselect6's last argument: the address of a mask and its size.
-    private static func copyMaskArgument(_ thread: GuestThread, _ address: UInt64) -> UInt64 {
-        if address == 0 { return 0 }
-        let copy = thread.scratch.at(maskArgumentOffset)
-        guard GuestAccess.tryCopyIn(copy, from: address, count: 16) else { return Forwarding.refused(address) }
-        copy.storeBytes(of: copyMask(thread, copy.load(as: UInt64.self)), as: UInt64.self)
-        return copy.hostArgument
-    }
-
-    /// SIGSEGV, SIGBUS and the kick: see vmrun_signal.h.
-    private static let neverBlocked: UInt64 =
-        1 << UInt64(SIGSEGV - 1) | 1 << UInt64(SIGBUS - 1) | 1 << UInt64(VMRUN_KICK_SIGNAL - 1)
 
     // MARK: poll tables
 

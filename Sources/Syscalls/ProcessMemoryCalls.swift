@@ -14,8 +14,7 @@ enum ProcessMemoryCalls {
     }
 
     private static func transfer(_ thread: GuestThread, _ number: Int, _ args: SyscallArguments) -> Int {
-        let pid = Int32(truncatingIfNeeded: args.a0)
-        let target = ProcessCalls.isMember(thread, pid) ? args.a0 : Forwarding.impossiblePID
+        let target = Membership.checked(thread, args.a0)
         let local = Forwarding.iovec(args.a1, count: args.a2, scratch: thread.scratch.data)
         let space = UnsafeMutableRawBufferPointer(
             start: thread.scratch.at(Scratch.control), count: Scratch.controlCapacity)

@@ -4,28 +4,6 @@ import Process
 // TEMPORARY: stands in for the families that other modules' work brings, so that the table and the dispatcher build. Each
 // block goes when the family's own file arrives; the file goes with the last one.
 
-enum MemoryCalls {
-    static func mmap(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mprotect(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func munmap(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func brk(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mremap(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func msync(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mincore(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func madvise(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func process_madvise(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func shmat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func shmdt(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mlock(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mlock2(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func munlock(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mlockall(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func munlockall(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func remap_file_pages(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func pkey_mprotect(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func mseal(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-}
-
 enum PathCalls {
     static func hostSocketAddress(
         _ thread: GuestThread, _ address: UnsafeMutableRawPointer, length: Int, forBind: Bool
@@ -91,48 +69,21 @@ enum PathCalls {
 }
 
 enum SyntheticCalls {
+    /// Before a read of `descriptor` at `offset` (nil: where the descriptor stands).
+    @inline(__always)
+    static func prepareRead(_ thread: GuestThread, _ descriptor: UInt64, offset: UInt64?) throws(GuestErrno) {}
+    /// `copy` is a new descriptor for what `original` is.
+    @inline(__always)
+    static func noteDuplicate(_ thread: GuestThread, _ copy: Int, of original: UInt64) {}
+    /// `descriptor` came over a socket.
+    @inline(__always)
+    static func noteReceived(_ thread: GuestThread, _ descriptor: Int32) {}
+    static func lseek(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        thread.hostCall(8, args.a0, args.a1, args.a2)
+    }
     static func getdents(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
     static func getdents64(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
     static func fstat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
     static func fstatfs(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
     static func memfd_create(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-}
-
-enum ProcessCalls {
-    static func isMember(_ thread: GuestThread, _ pid: Int32) -> Bool { true }
-    static func clone(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func clone3(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func fork(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func vfork(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func execve(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func execveat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func exit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func exit_group(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func wait4(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func waitid(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func setpgid(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func set_tid_address(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func set_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func get_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-}
-
-enum SignalCalls {
-    static func rt_sigaction(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigprocmask(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigreturn(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigpending(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigtimedwait(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigsuspend(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func sigaltstack(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func kill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func tkill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func tgkill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_sigqueueinfo(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func rt_tgsigqueueinfo(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func pidfd_send_signal(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-    static func restart_syscall(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
-}
-
-enum MachineCalls {
-    static func arch_prctl(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
 }
