@@ -1,6 +1,7 @@
 import CShim
 import LinuxABI
 import Process
+import Sysroot
 
 /// The entry of every guest system call.
 public enum Dispatcher {

@@ -2,6 +2,7 @@ import CShim
 import GuestMemory
 import LinuxABI
 import Process
+import Sysroot
 
 /// ioctl(2), by the allow list of `IoctlCommand`.
 enum IoctlCalls {
