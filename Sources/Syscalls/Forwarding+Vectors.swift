@@ -25,7 +25,7 @@ extension Forwarding {
     static func check(_ vector: UnsafeMutablePointer<CShim.iovec>, count: Int) {
         for index in 0..<count {
             let base = UInt64(UInt(bitPattern: vector[index].iov_base))
-            let kept = checked(base, UInt64(vector[index].iov_len))
+            let kept = checked(base, UInt64(UInt(bitPattern: Int(vector[index].iov_len))))
             // A negative length is EINVAL, which the kernel checks first.
             if kept != base { vector[index].iov_base = UnsafeMutableRawPointer(bitPattern: UInt(kept)) }
         }

@@ -10,25 +10,26 @@ enum LimitCalls {
     private static let RLIMIT_NOFILE: UInt32 = 7
 
     static func getrlimit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try limit(thread, pid: 0, resource: args.a0, new: 0, old: args.a1, missingIsFault: true)
+        // NULL is EFAULT here, after the check of the resource.
+        try limit(thread, pid: 0, resource: args.a0, new: 0, old: args.a1 == 0 ? Forwarding.refused(0) : args.a1)
     }
 
     static func setrlimit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try limit(thread, pid: 0, resource: args.a0, new: args.a1, old: 0, missingIsFault: true)
+        if args.a1 == 0 { throw .EFAULT }
+        return try limit(thread, pid: 0, resource: args.a0, new: args.a1, old: 0)
     }
 
     static func prlimit64(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try limit(thread, pid: args.a0, resource: args.a1, new: args.a2, old: args.a3, missingIsFault: false)
+        try limit(thread, pid: args.a0, resource: args.a1, new: args.a2, old: args.a3)
     }
 
-    /// prlimit(2), which the older two are cases of; those do not allow NULL.
+    /// prlimit(2), which the older two are cases of.
     private static func limit(
-        _ thread: GuestThread, pid: UInt64, resource: UInt64, new: UInt64, old: UInt64, missingIsFault: Bool
+        _ thread: GuestThread, pid: UInt64, resource: UInt64, new: UInt64, old: UInt64
     ) throws(GuestErrno) -> Int {
         let target = Int32(truncatingIfNeeded: pid)
         let reachable = target <= 0 || Membership.reaches(thread, target)
         let number = UInt32(truncatingIfNeeded: resource)
-        if missingIsFault && new == 0 && old == 0 { throw number < 16 ? .EFAULT : .EINVAL }
         guard number == RLIMIT_NOFILE, reachable else {
             return thread.hostCall(
                 Int(SYS_prlimit64), reachable ? pid : Forwarding.impossiblePID, resource,

@@ -88,7 +88,8 @@ enum SocketAddresses {
         if isPath(copy, Int(length)) {
             length = Int32(truncatingIfNeeded: PathCalls.guestSocketAddress(thread, copy, length: Int(length)))
         }
-        try GuestAccess.copyOut(copy, to: GuestAddress(address), count: Int(min(room, length)))
+        let count = Int(min(room, length))
+        if count > 0 { try GuestAccess.copyOut(copy, to: GuestAddress(address), count: count) }
         return length
     }
 }

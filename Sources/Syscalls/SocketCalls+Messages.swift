@@ -142,7 +142,7 @@ extension SocketCalls {
             }
             try GuestAccess.write(written, at: GuestAddress(address) + MessageHeader.flagsOffset)
             try GuestAccess.write(UInt64(kept), at: GuestAddress(address) + MessageHeader.controlLengthOffset)
-            try GuestAccess.copyOut(control, to: GuestAddress(guest.control), count: kept)
+            if kept > 0 { try GuestAccess.copyOut(control, to: GuestAddress(guest.control), count: kept) }
         } catch {
             ControlMessages.closeAll(control, length: kept)
             throw error
