@@ -79,14 +79,15 @@ struct ControlMessages {
         return end ?? length
     }
 
-    /// Closes every descriptor that came with a message which cannot be delivered.
-    static func closeAll(_ base: UnsafeMutableRawPointer, length: Int) {
+    /// Calls `body` for every descriptor that came with a message.
+    @inline(__always)
+    static func forEachDescriptor(_ base: UnsafeMutableRawPointer, length: Int, _ body: (Int32) -> Void) {
         var walk = ControlMessages(base, length: length)
         while let entry = walk.advance() {
             guard entry.carriesDescriptors else { continue }
             for index in 0..<entry.dataLength / 4 {
                 let descriptor = base.load(fromByteOffset: entry.dataOffset + index * 4, as: Int32.self)
-                if descriptor >= 0 { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
+                if descriptor >= 0 { body(descriptor) }
             }
         }
     }

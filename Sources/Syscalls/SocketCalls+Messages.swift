@@ -144,9 +144,10 @@ extension SocketCalls {
             try GuestAccess.write(UInt64(kept), at: GuestAddress(address) + MessageHeader.controlLengthOffset)
             if kept > 0 { try GuestAccess.copyOut(control, to: GuestAddress(guest.control), count: kept) }
         } catch {
-            ControlMessages.closeAll(control, length: kept)
+            ControlMessages.forEachDescriptor(control, length: kept) { _ = Host.raw(Int32(SYS_close), Int($0)) }
             throw error
         }
+        ControlMessages.forEachDescriptor(control, length: kept) { SyntheticCalls.noteReceived(thread, $0) }
         return result
     }
 }
