@@ -1,6 +1,56 @@
+import CShim
 import LinuxABI
 import Process
+import Sysroot
 
-/// Every handler has this shape: it answers what the guest finds in its result register (a value, or VMRUN_ERESTART from a
-/// host call), or throws the errno.
-public typealias SyscallHandler = (GuestThread, SyscallArguments) throws(GuestErrno) -> Int
+/// The entry of every guest system call.
+public enum Dispatcher {
+    /// Serves one call: answers what the guest finds in its result register (a value or -errno), or VMRUN_ERESTART where a
+    /// signal for the guest came before the call was made. Neither allocates nor locks of its own.
+    ///
+    /// - Parameters:
+    ///   - number: the number register; the upper half is ignored, as the kernel does.
+    ///   - arguments: the argument registers, unchecked.
+    public static func dispatch(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
+        guard let row = SyscallTable.row(UInt32(truncatingIfNeeded: number)) else { return GuestErrno.ENOSYS.result }
+        do throws(GuestErrno) {
+            switch row.handler {
+            case .transfer: return transfer(thread, row, arguments)
+            case .readTransfer:
+                // pread64 says where it reads; its number of arguments tells it from read.
+                let offset = row.kinds.3 == .none ? nil : arguments.a3
+                try SyntheticCalls.prepareRead(thread, Forwarding.descriptor(arguments.a0), offset: offset)
+                return transfer(thread, row, arguments)
+            case .readVector:
+                let offset = row.kinds.3 == .none || Int64(bitPattern: arguments.a3) == -1 ? nil : arguments.a3
+                try SyntheticCalls.prepareRead(thread, Forwarding.descriptor(arguments.a0), offset: offset)
+                return Forwarding.forward(thread, row, arguments)
+            case .forward: return Forwarding.forward(thread, row, arguments)
+            case .newDescriptor: return Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
+            case .duplicate:
+                let result = Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
+                if result >= 0 { SyntheticCalls.noteDuplicate(thread, result, of: arguments.a0) }
+                return result
+            case .changeFile:
+                let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(arguments.a0))
+                if thread.process.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
+                return Forwarding.forward(thread, row, arguments)
+            case .refuse(let error): return error.result
+            default:
+                var arguments = arguments
+                Forwarding.prepareDescriptors(row, &arguments)
+                return try handle(row.handler, thread, arguments)
+            }
+        } catch {
+            return error.result
+        }
+    }
+
+    /// A call of read(2)'s or write(2)'s shape.
+    @inline(__always)
+    private static func transfer(_ thread: GuestThread, _ row: SyscallRow, _ arguments: SyscallArguments) -> Int {
+        thread.hostCall(
+            Int(row.number), Forwarding.descriptor(arguments.a0), Forwarding.checked(arguments.a1, arguments.a2),
+            arguments.a2, arguments.a3)
+    }
+}

@@ -14,13 +14,25 @@ public struct SyscallArguments {
 
     @inlinable
     public subscript(index: Int) -> UInt64 {
-        switch index {
-        case 0: a0
-        case 1: a1
-        case 2: a2
-        case 3: a3
-        case 4: a4
-        default: a5
+        get {
+            switch index {
+            case 0: a0
+            case 1: a1
+            case 2: a2
+            case 3: a3
+            case 4: a4
+            default: a5
+            }
+        }
+        set {
+            switch index {
+            case 0: a0 = newValue
+            case 1: a1 = newValue
+            case 2: a2 = newValue
+            case 3: a3 = newValue
+            case 4: a4 = newValue
+            default: a5 = newValue
+            }
         }
     }
 }

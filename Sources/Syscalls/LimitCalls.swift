@@ -1,0 +1,103 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Process
+
+/// Resource limits and priorities. The limits are the host process's own, but for RLIMIT_NOFILE: the host's is higher than
+/// the guest's, with vmrun's descriptors in between.
+enum LimitCalls {
+    private static let RLIMIT_NOFILE: UInt32 = 7
+
+    static func getrlimit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        // NULL is EFAULT here, after the check of the resource.
+        try limit(thread, pid: 0, resource: args.a0, new: 0, old: args.a1 == 0 ? Forwarding.refused(0) : args.a1)
+    }
+
+    static func setrlimit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        if args.a1 == 0 { throw .EFAULT }
+        return try limit(thread, pid: 0, resource: args.a0, new: args.a1, old: 0)
+    }
+
+    static func prlimit64(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        try limit(thread, pid: args.a0, resource: args.a1, new: args.a2, old: args.a3)
+    }
+
+    /// prlimit(2), which the older two are cases of.
+    private static func limit(
+        _ thread: GuestThread, pid: UInt64, resource: UInt64, new: UInt64, old: UInt64
+    ) throws(GuestErrno) -> Int {
+        let target = Int32(truncatingIfNeeded: pid)
+        let reachable = target <= 0 || Membership.reaches(thread, target)
+        let number = UInt32(truncatingIfNeeded: resource)
+        guard number == RLIMIT_NOFILE, reachable else {
+            return thread.hostCall(
+                Int(SYS_prlimit64), reachable ? pid : Forwarding.impossiblePID, resource,
+                Forwarding.checked(new, WireStructure.rlimit.size), Forwarding.checked(old, WireStructure.rlimit.size))
+        }
+        let isOwn = target == 0 || Int(target) == Host.raw(Int32(SYS_getpid))
+        return isOwn ? try ownDescriptorLimit(new: new, old: old) : try otherDescriptorLimit(thread, pid, new: new, old: old)
+    }
+
+    /// RLIMIT_NOFILE of this process. The host's own stays: it covers vmrun's descriptors.
+    private static func ownDescriptorLimit(new: UInt64, old: UInt64) throws(GuestErrno) -> Int {
+        let wanted = new == 0 ? nil : try GuestAccess.read(DescriptorLimit.self, at: GuestAddress(new))
+        let present = DescriptorLimit(soft: InternalDescriptors.guestLimit, hard: DescriptorLimit.hard)
+        if let wanted {
+            if wanted.soft > wanted.hard { throw .EINVAL }
+            // Beyond the hard limit lie vmrun's descriptors, so no privilege helps.
+            if wanted.hard > present.hard { throw .EPERM }
+            InternalDescriptors.guestLimit = wanted.soft
+            InternalDescriptors.guestHardLimit = wanted.hard
+        }
+        if old != 0 { try GuestAccess.write(present, at: GuestAddress(old)) }
+        return 0
+    }
+
+    /// RLIMIT_NOFILE of another member: the host's, cut to what a guest may have.
+    private static func otherDescriptorLimit(
+        _ thread: GuestThread, _ pid: UInt64, new: UInt64, old: UInt64
+    ) throws(GuestErrno) -> Int {
+        if new != 0 { throw .EPERM }
+        let copy = thread.scratch.at(Scratch.structures)
+        let result = thread.hostCall(Int(SYS_prlimit64), pid, UInt64(RLIMIT_NOFILE), 0, copy.hostArgument)
+        guard result == 0, old != 0 else { return result }
+        let base = UInt64(UInt32(bitPattern: InternalDescriptors.base))
+        let value = DescriptorLimit(
+            soft: min(copy.load(as: UInt64.self), base), hard: min(copy.load(fromByteOffset: 8, as: UInt64.self), base))
+        try GuestAccess.write(value, at: GuestAddress(old))
+        return 0
+    }
+
+    /// struct rlimit64 for RLIMIT_NOFILE.
+    private struct DescriptorLimit: BitwiseCopyable {
+        var soft: UInt64
+        var hard: UInt64
+
+        static var hard: UInt64 {
+            min(InternalDescriptors.guestHardLimit, UInt64(UInt32(bitPattern: InternalDescriptors.base)))
+        }
+    }
+
+    // MARK: priorities
+
+    /// setpriority(2): processes of the session only.
+    static func setpriority(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let who = try target(thread, args.a1, isUser: args.a0 & 0xffff_ffff == 2)
+        return thread.hostCall(Int(SYS_setpriority), args.a0, who, args.a2)
+    }
+
+    /// ioprio_set(2), likewise.
+    static func ioprio_set(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let who = try target(thread, args.a1, isUser: args.a0 & 0xffff_ffff == 3)
+        return thread.hostCall(Int(SYS_ioprio_set), args.a0, who, args.a2)
+    }
+
+    /// The process or group that a priority is set for; a user's other processes are not the guest's to change.
+    private static func target(
+        _ thread: GuestThread, _ who: UInt64, isUser: Bool
+    ) throws(GuestErrno) -> UInt64 {
+        if isUser { throw .EPERM }
+        return Membership.checked(thread, who)
+    }
+}

@@ -1,0 +1,20 @@
+/// The system calls of the guest's architecture, one row for every number. docs/syscalls.md is generated from it.
+public enum SyscallTable {
+    /// The last number that has a row.
+    public static let last: UInt32 = 470
+
+    /// The row of a number; nil in the gap that x86-64 leaves free, beyond the last row, and for x32 numbers: ENOSYS.
+    @inlinable
+    public static func row(_ number: UInt32) -> SyscallRow? {
+        switch number {
+        case 0..<128: rows000[Int(number)]
+        case 128..<256: rows128[Int(number &- 128)]
+        case 256..<337: rows256[Int(number &- 256)]
+        case 424...last: rows424[Int(number &- 424)]
+        default: nil
+        }
+    }
+
+    /// The name of a number, for traces; nil where there is no such call.
+    public static func name(_ number: UInt32) -> StaticString? { row(number)?.name }
+}
