@@ -47,6 +47,23 @@ public enum GuestAccess {
         if left != 0 { throw .EFAULT }
     }
 
+    /// A C structure that the compiler does not know to be plain because it has a union inside.
+    public static func readStructure<Value>(
+        into value: inout Value, at address: GuestAddress
+    ) throws(GuestErrno) {
+        let size = MemoryLayout<Value>.size
+        guard Arena.contains(address, length: UInt64(size)) else { throw .EFAULT }
+        let left = withUnsafeMutableBytes(of: &value) { vmrun_copy($0.baseAddress, Arena.pointer(address), size) }
+        if left != 0 { throw .EFAULT }
+    }
+
+    public static func writeStructure<Value>(_ value: Value, at address: GuestAddress) throws(GuestErrno) {
+        let size = MemoryLayout<Value>.size
+        guard Arena.contains(address, length: UInt64(size)) else { throw .EFAULT }
+        let left = withUnsafeBytes(of: value) { vmrun_copy(Arena.pointer(address), $0.baseAddress, size) }
+        if left != 0 { throw .EFAULT }
+    }
+
     /// Zeroes a range.
     public static func zero(_ address: GuestAddress, count: UInt64) throws(GuestErrno) {
         guard Arena.contains(address, length: count) else { throw .EFAULT }

@@ -134,10 +134,17 @@ public final class GuestMachine {
         case refused(mapped: Bool)
     }
 
-    /// A fault that the guest's page tables raised at an arena address.
+    /// A fault that the guest's page tables raised at an arena address. Lock order: region map, then machine.
     func resolveTableFault(_ address: UInt64, write: Bool, fetch: Bool) throws(MachineFailure) -> Resolution {
-        var found = mappings.mapping(containing: address)
-        if found == nil, mappings.growStack(at: address) { found = mappings.mapping(containing: address) }
+        mappings.hold()
+        var found = mappings.heldMapping(containing: address)
+        if found == nil {
+            mappings.release()
+            guard mappings.growStack(at: address) else { return .refused(mapped: false) }
+            mappings.hold()
+            found = mappings.heldMapping(containing: address)
+        }
+        defer { mappings.release() }
         guard let mapping = found else { return .refused(mapped: false) }
         let needed = fetch ? PROT_EXEC : write ? PROT_WRITE : PROT_READ
         // x86 cannot write or execute without being able to read.
@@ -159,7 +166,7 @@ public final class GuestMachine {
         try tables.openExecute(address, wholeBlock: whole) { page in
             if page >= known.start && page < known.end { return known.protection & PROT_EXEC != 0 }
             if page >= gap.start && page < gap.end { return false }
-            guard let next = mappings.mapping(containing: page) else {
+            guard let next = mappings.heldMapping(containing: page) else {
                 gap = (page, page + 4096)
                 return false
             }

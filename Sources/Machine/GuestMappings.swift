@@ -1,8 +1,11 @@
 /// What the fault handling asks of the region map.
 public protocol GuestMappings: AnyObject {
-    /// The mapping that holds `address`, or nil.
-    func mapping(containing address: UInt64) -> GuestMapping?
-    /// Extends a MAP_GROWSDOWN mapping down to `address` where Linux would. True where it did.
+    /// Keeps the region map as it is until `release`, so that page table entries can be opened by what it says.
+    func hold()
+    func release()
+    /// The mapping that holds `address`, or nil. Between `hold` and `release`.
+    func heldMapping(containing address: UInt64) -> GuestMapping?
+    /// Extends a MAP_GROWSDOWN mapping down to `address` where Linux would. True where it did. Not between `hold` and `release`.
     func growStack(at address: UInt64) -> Bool
 }
 

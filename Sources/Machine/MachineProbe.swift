@@ -14,7 +14,10 @@ public enum MachineProbe {
     private final class CodePage: GuestMappings {
         static let address: UInt64 = 0x1000_0000
 
-        func mapping(containing address: UInt64) -> GuestMapping? {
+        func hold() {}
+        func release() {}
+
+        func heldMapping(containing address: UInt64) -> GuestMapping? {
             guard address & ~4095 == Self.address else { return nil }
             return GuestMapping(start: Self.address, end: Self.address + 4096, protection: PROT_READ | PROT_EXEC)
         }

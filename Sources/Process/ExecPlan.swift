@@ -147,10 +147,7 @@ public struct ExecPlan {
 
     /// Writes the plan into a memfd in vmrun's window that survives exec.
     public func send() throws(HostError) -> Int32 {
-        let result = try "vmrun-plan".withCString { (name) throws(HostError) in
-            try Host.call(Int32(SYS_memfd_create), name.argument, Int(MFD_CLOEXEC))
-        }
-        let descriptor = InternalDescriptors.adopt(Int32(result))
+        let descriptor = try Host.memoryFile("vmrun-plan")
         let bytes = encoded()
         var done = 0
         while done < bytes.count {

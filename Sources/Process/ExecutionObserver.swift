@@ -12,8 +12,8 @@ final class ExecutionObserver: AddressSpaceObserver {
 }
 
 extension AddressSpace: GuestMappings {
-    public func mapping(containing address: UInt64) -> GuestMapping? {
-        guard let region = region(containing: address) else { return nil }
+    public func heldMapping(containing address: UInt64) -> GuestMapping? {
+        guard let region = heldRegion(containing: address) else { return nil }
         return GuestMapping(start: region.start, end: region.end, protection: region.protection)
     }
 }

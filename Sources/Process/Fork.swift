@@ -109,10 +109,11 @@ extension GuestThread {
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
     private func becomeForkChild(_ request: CloneRequest, _ context: InitialContext) {
-        process.memory.childAfterFork()
+        let parentTid = tid
+        attach()
+        process.memory.childAfterFork(survivor: parentTid, identifier: tid)
         process.actions.unlockAfterFork()
         process.threadsLock.unlock()
-        attach()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
         host.pointee.captured = 0
         host.pointee.deferred = 0

@@ -38,7 +38,7 @@ public final class GuestProcess {
 
     /// What the program is, for /proc and exec.
     public internal(set) var executablePath: [UInt8]
-    public internal(set) var record: Session.Record
+    public internal(set) var record: ProcessRecord
 
     let threadsLock = Lock()
     var threads: [GuestThread] = []
@@ -46,7 +46,7 @@ public final class GuestProcess {
     init(
         memory: AddressSpace, files: FileSystemContext, actions: SignalActions, session: Session,
         server: any SystemCallServer, timeout: UInt64, machine: GuestMachine, system: KVMSystem, vdso: HostVDSO,
-        executablePath: [UInt8], record: Session.Record,
+        executablePath: [UInt8], record: ProcessRecord,
         observer: ExecutionObserver, isHelper: Bool
     ) {
         self.memory = memory

@@ -1,6 +1,7 @@
 import CShim
 import Host
 import Machine
+import Signals
 
 extension GuestThread {
     /// Runs the guest until this thread or the process ends.

@@ -1,23 +1,10 @@
 import CShim
 import Host
-import Synchronization
+import SyntheticFS
 
 /// The processes of one vmrun session, in memory that all of them share: who belongs, and what /proc shows of them. Nobody
 /// can be relied on to clean up after a SIGKILL, so an entry counts only while the pid it names has the start time it holds.
-public final class Session {
-    /// What a process publishes about itself.
-    public struct Record {
-        public var argumentsStart: UInt64 = 0
-        public var argumentsEnd: UInt64 = 0
-        public var environmentStart: UInt64 = 0
-        public var environmentEnd: UInt64 = 0
-        public var stackStart: UInt64 = 0
-        public var stackEnd: UInt64 = 0
-        public var heapStart: UInt64 = 0
-
-        public init() {}
-    }
-
+public final class Session: SessionDirectory {
     private static let capacity = 4096
     private static let headerSize = 4096
     private static let slotSize = 4608
@@ -29,19 +16,17 @@ public final class Session {
     private static let pidOffset = 0
     private static let startTimeOffset = 8
     private static let recordOffset = 16
-    private static let executableLengthOffset = 128
+    private static let executableLengthOffset = 240
 
     public let descriptor: Int32
     private let base: UnsafeMutableRawPointer
 
     /// A new session with no process in it.
     public init() throws(HostError) {
-        let result = try "vmrun-session".withCString { (name) throws(HostError) in
-            try Host.call(Int32(SYS_memfd_create), name.argument, Int(MFD_CLOEXEC))
-        }
-        descriptor = InternalDescriptors.adopt(Int32(result))
+        descriptor = try Host.memoryFile("vmrun-session")
         try Host.call(Int32(SYS_ftruncate), Int(descriptor), Self.size)
         base = try Self.map(descriptor)
+        _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + 8), 8, 0)
     }
 
     /// The session that a parent image hands over.
@@ -62,6 +47,9 @@ public final class Session {
         get { base.load(fromByteOffset: 0, as: Int32.self) }
         set { base.storeBytes(of: newValue, toByteOffset: 0, as: Int32.self) }
     }
+
+    /// A number that names the session and cannot be guessed.
+    public var name: UInt64 { base.load(fromByteOffset: 8, as: UInt64.self) }
 
     // MARK: Slots
 
@@ -142,10 +130,10 @@ public final class Session {
     // MARK: Records
 
     /// Publishes what /proc shows of `pid`.
-    public func publish(_ pid: Int32, record: Record, executable: [UInt8]) {
+    public func publish(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
         guard let index = find(pid) else { return }
         let target = slot(index)
-        target.storeBytes(of: record, toByteOffset: Self.recordOffset, as: Record.self)
+        target.storeBytes(of: record, toByteOffset: Self.recordOffset, as: ProcessRecord.self)
         let length = min(executable.count, Self.executableCapacity)
         for position in 0..<length {
             target.storeBytes(of: executable[position], toByteOffset: Self.executableOffset + position, as: UInt8.self)
@@ -153,16 +141,25 @@ public final class Session {
         target.storeBytes(of: Int32(length), toByteOffset: Self.executableLengthOffset, as: Int32.self)
     }
 
-    public func record(_ pid: Int32) -> Record? {
+    public func record(of pid: Int32) -> ProcessRecord? {
         guard let index = find(pid) else { return nil }
-        return slot(index).load(fromByteOffset: Self.recordOffset, as: Record.self)
+        return slot(index).load(fromByteOffset: Self.recordOffset, as: ProcessRecord.self)
     }
 
-    public func executable(_ pid: Int32) -> [UInt8]? {
+    public func executablePath(of pid: Int32) -> [UInt8]? {
         guard let index = find(pid) else { return nil }
         let length = Int(slot(index).load(fromByteOffset: Self.executableLengthOffset, as: Int32.self))
         guard length >= 0, length <= Self.executableCapacity else { return nil }
         let bytes = UnsafeRawBufferPointer(start: slot(index) + Self.executableOffset, count: length)
         return Array(bytes)
     }
+
+    /// Host threads of a guest process are its guest threads: vmrun has none of its own but the watchdog's, which exists with
+    /// `--timeout` only.
+    public func isGuestThread(_ thread: Int32, of pid: Int32) -> Bool { true }
+
+    /// The host's mask is the guest's, but for the signals that vmrun never blocks.
+    public func blockedSignals(ofThread thread: Int32, of pid: Int32) -> UInt64? { nil }
+
+    public func syntheticWorkingDirectory(of pid: Int32) -> [UInt8]? { nil }
 }

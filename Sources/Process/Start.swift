@@ -46,14 +46,21 @@ public enum ProcessStart {
             Message.fail(error.sentence(program: program.execfn), status: error.exitStatus)
         }
 
-        var record = Session.Record()
-        record.argumentsStart = state.argStart
-        record.argumentsEnd = state.argEnd
-        record.environmentStart = state.envStart
-        record.environmentEnd = state.envEnd
-        record.stackStart = state.stackRange.lowerBound
-        record.stackEnd = state.stackRange.upperBound
+        var record = ProcessRecord()
+        record.argStart = state.argStart
+        record.argEnd = state.argEnd
+        record.envStart = state.envStart
+        record.envEnd = state.envEnd
+        record.codeStart = state.codeRange.lowerBound
+        record.codeEnd = state.codeRange.upperBound
+        record.dataStart = state.dataRange.lowerBound
+        record.dataEnd = state.dataRange.upperBound
         record.heapStart = state.brkStart
+        record.heapEnd = state.brkStart
+        record.stackStart = state.stackPointer
+        record.openFilesLimit = InternalDescriptors.guestLimit
+        record.openFilesHardLimit = InternalDescriptors.guestHardLimit
+        record.executableDescriptor = keepOpen(program.executable.descriptor)
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         let process = GuestProcess(
@@ -76,6 +83,12 @@ public enum ProcessStart {
         Watchdog.start(process)
         vmrun_set_host_mask(plan.blockedMask)
         thread.runLoop()
+    }
+
+    /// A second descriptor of the program file, which /proc/PID/exe leads through.
+    private static func keepOpen(_ descriptor: Int32) -> Int32 {
+        let copy = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(InternalDescriptors.base))
+        return Int32(truncatingIfNeeded: max(copy, -1))
     }
 
     private static var isRandomized: Bool {

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Sysroot
 
 extension GuestThread {
     private static let helperStackSize = 256 << 10
@@ -54,7 +55,7 @@ extension GuestThread {
         let shared = process
         let child = GuestProcess(
             memory: shared.memory,
-            files: request.has(CloneRequest.fs) ? shared.files : shared.files.copy(),
+            files: request.has(CloneRequest.fs) ? shared.files : FileSystemContext(copying: shared.files),
             actions: request.has(CloneRequest.sighand) ? shared.actions : shared.actions.copy(),
             session: shared.session, server: shared.server, timeout: shared.timeout, machine: machine,
             system: shared.system, vdso: shared.vdso, executablePath: shared.executablePath, record: shared.record,

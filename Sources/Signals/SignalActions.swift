@@ -3,7 +3,7 @@ import Host
 import LinuxABI
 
 /// The kernel's struct sigaction, as rt_sigaction(2) transfers it on x86-64.
-public struct SignalAction {
+public struct SignalAction: BitwiseCopyable {
     public var handler: UInt64 = 0
     public var flags: UInt64 = 0
     public var restorer: UInt64 = 0

@@ -2,6 +2,7 @@ import CShim
 import GuestMemory
 import Host
 import LinuxABI
+import Machine
 import Process
 import Signals
 
@@ -100,7 +101,9 @@ extension SignalCalls {
     }
 
     private static func readInformation(_ address: UInt64) throws(GuestErrno) -> siginfo_t {
-        try GuestAccess.read(siginfo_t.self, at: GuestAddress(address))
+        var info = siginfo_t()
+        try GuestAccess.readStructure(into: &info, at: GuestAddress(address))
+        return info
     }
 
     /// Queues `info` by `send`. A process may give itself any si_code, also those by which the host's handler knows a fault of

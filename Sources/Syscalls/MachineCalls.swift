@@ -1,6 +1,7 @@
 import CShim
 import GuestMemory
 import LinuxABI
+import Machine
 import Process
 
 /// Calls about the processor's own state.

@@ -95,10 +95,10 @@ enum ProcessCalls {
     static func execveat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let directory = Int32(truncatingIfNeeded: args.a0)
         let flags = Int32(truncatingIfNeeded: args.a4)
-        guard flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 else { throw .EINVAL }
+        guard flags & ~(Int32(VMRUN_AT_EMPTY_PATH) | AT_SYMLINK_NOFOLLOW) == 0 else { throw .EINVAL }
         let path = try GuestAccess.readBytes(at: GuestAddress(args.a1), limit: 4096)
         let (argv, envp) = try readVectors(args.a2, args.a3)
-        if path.isEmpty && flags & AT_EMPTY_PATH == 0 { throw .ENOENT }
+        if path.isEmpty && flags & Int32(VMRUN_AT_EMPTY_PATH) == 0 { throw .ENOENT }
         let follows = flags & AT_SYMLINK_NOFOLLOW == 0
         if path.first == UInt8(ascii: "/") || (directory == AT_FDCWD && !path.isEmpty) {
             if follows { return try thread.execute(.path(path), argv: argv, envp: envp) }
@@ -140,7 +140,7 @@ enum ProcessCalls {
         let isStop = status & 0xff == 0x7f
         if !isStop && status != 0xffff { thread.process.session.remove(Int32(truncatingIfNeeded: result)) }
         if args.a1 != 0 { try GuestAccess.write(status, at: GuestAddress(args.a1)) }
-        if args.a3 != 0 { try GuestAccess.write(usage, at: GuestAddress(args.a3)) }
+        if args.a3 != 0 { try GuestAccess.writeStructure(usage, at: GuestAddress(args.a3)) }
         return result
     }
 
@@ -170,7 +170,7 @@ enum ProcessCalls {
                 try GuestAccess.copyOut(base, to: GuestAddress(args.a2), count: 28)
             }
         }
-        if args.a4 != 0 && pid > 0 { try GuestAccess.write(usage, at: GuestAddress(args.a4)) }
+        if args.a4 != 0 && pid > 0 { try GuestAccess.writeStructure(usage, at: GuestAddress(args.a4)) }
         return 0
     }
 

@@ -2,6 +2,7 @@ import CShim
 import GuestMemory
 import Host
 import LinuxABI
+import Machine
 import Process
 import Signals
 

@@ -65,6 +65,12 @@ extension FileSystemContext {
         return deleted ? shown + text.suffix(10) : shown
     }
 
+    /// The guest path of an absolute host path; nil where the guest's view does not hold it.
+    public func visiblePath(ofHostPath path: [UInt8]) -> [UInt8]? {
+        guard let inside = namespacePath(ofHostPath: path) else { return nil }
+        return visible(inside)
+    }
+
     /// The working directory as getcwd(2) tells it: `(unreachable)` before what lies outside the root. ENOENT where it is
     /// deleted.
     public func guestWorkingDirectory() throws(GuestErrno) -> [UInt8] {

@@ -5,9 +5,9 @@ enum HostArguments {
     /// The command line without vmrun's own name.
     static var words: [[UInt8]] {
         var result: [[UInt8]] = []
-        let vector = CommandLine.unsafeArgv
+        guard let vector = vmrun_arguments else { return [] }
         var index = 1
-        while index < Int(CommandLine.argc), let word = vector[index] {
+        while index < Int(vmrun_argument_count), let word = vector[index] {
             result.append(bytes(word))
             index += 1
         }
@@ -16,7 +16,7 @@ enum HostArguments {
 
     static var environment: [[UInt8]] {
         var result: [[UInt8]] = []
-        guard var cursor = environ else { return [] }
+        guard var cursor = vmrun_environment else { return [] }
         while let entry = cursor.pointee {
             result.append(bytes(entry))
             cursor += 1

@@ -1,6 +1,7 @@
 import CShim
 import CommandLineOptions
 import GuestImage
+import GuestMemory
 import Host
 import LinuxABI
 import Process
@@ -71,21 +72,28 @@ enum Launch {
     }
 
     private static func checkBind(_ path: [UInt8]) {
-        let descriptor = open(path, O_PATH)
+        let descriptor = open(path, Int32(VMRUN_O_PATH))
         if descriptor < 0 { Message.fail("the bind source \(text(path)) \(why(Int32(-descriptor)))") }
         _ = Host.raw(Int32(SYS_close), descriptor)
     }
 
     /// The host's own absolute name of a path, links resolved: it must stay right when the working directory changes.
     private static func absolute(_ path: [UInt8]) -> [UInt8] {
-        let descriptor = open(path, O_PATH)
+        let descriptor = open(path, Int32(VMRUN_O_PATH))
         guard descriptor >= 0 else { return path }
         defer { _ = Host.raw(Int32(SYS_close), descriptor) }
         return HostPath.textOfDescriptor(Int32(descriptor)) ?? path
     }
 
     private static func openFiles(_ configuration: RootConfiguration, _ session: Session) -> FileSystemContext {
-        let tree = SyntheticFileSystem(session: SessionView(session))
+        let isHostRoot = configuration.rootPath == [UInt8(ascii: "/")]
+        let tree = SyntheticFileSystem(
+            configuration: SyntheticConfiguration(
+                root: configuration.rootPath,
+                binds: configuration.binds.map {
+                    SyntheticConfiguration.Bind(host: $0.hostPath, guest: $0.guestPath, readOnly: $0.readOnly)
+                }, arena: Arena.base..<Arena.top), session: session,
+            sharedMemory: isHostRoot ? SharedMemoryDirectory() : SharedMemoryDirectory(sessionName: session.name))
         do throws(HostError) {
             let files = try FileSystemContext(configuration: configuration, tree: tree)
             tree.translator = files
@@ -98,7 +106,9 @@ enum Launch {
     /// With a sysroot the guest starts in its /, without one where vmrun was started.
     private static func enterWorkingDirectory(_ options: Options, _ files: FileSystemContext) {
         guard let path = options.workingDirectory ?? (options.sysroot != nil ? Array("/".utf8) : nil) else { return }
-        do throws(GuestErrno) { try files.changeDirectory(path) } catch {
+        do throws(GuestErrno) {
+            try files.withPathBytes(path) { (bytes) throws(GuestErrno) in try files.changeDirectory(bytes) }
+        } catch {
             Message.fail("the working directory \(text(path)) \(why(error.number)) in the guest")
         }
     }

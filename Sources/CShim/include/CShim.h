@@ -2,6 +2,7 @@
 #pragma once
 
 #include "vmrun_abi.h"
+#include "vmrun_arguments.h"
 #include "vmrun_atomic.h"
 #include "vmrun_copy.h"
 #include "vmrun_kvm.h"

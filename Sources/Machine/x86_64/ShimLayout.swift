@@ -17,8 +17,8 @@ enum ShimLayout {
     static let stubSize: UInt64 = 16
     /// The one port that tells the host something. 0x7e because KVM leaves RIP behind the OUT there on every flavour.
     static let port: UInt16 = 0x7e
-    /// `out %eax, $0x7e`
-    static let outInstruction: [UInt8] = [0xe7, 0x7e]
+    /// `out %al, $0x7e`: one byte wide, because the I/O bitmap is asked about every port that an OUT spans.
+    static let outInstruction: [UInt8] = [0xe6, 0x7e]
     /// After the OUT at the system call entry.
     static let afterOut: UInt64 = 2
 

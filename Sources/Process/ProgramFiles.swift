@@ -1,0 +1,71 @@
+import CShim
+import GuestImage
+import Host
+import LinuxABI
+import Sysroot
+
+/// Opens programs inside the guest's view, by the rules of the kernel's open_exec().
+public final class ProgramFiles: ProgramOpener {
+    private let files: FileSystemContext
+
+    public init(_ files: FileSystemContext) { self.files = files }
+
+    public func openExecutable(path: [UInt8]) throws(GuestErrno) -> Int32 {
+        try Self.admit(try files.openForReading(path))
+    }
+
+    public func guestPath(ofExecutable descriptor: Int32) -> [UInt8] {
+        files.guestPath(ofDescriptor: descriptor) ?? []
+    }
+
+    /// Takes `descriptor` over into vmrun's window. EACCES where it is no regular file or not executable for this user.
+    static func admit(_ descriptor: Int32) throws(GuestErrno) -> Int32 {
+        let own = InternalDescriptors.adopt(descriptor)
+        var status = stat()
+        let result = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(own), $0.argument) }
+        let isRegular = result == 0 && status.st_mode & 0o170000 == 0o100000
+        // By the effective ids, as exec checks.
+        let allowed = "".withCString {
+            Host.raw(Int32(SYS_faccessat2), Int(own), $0.argument, Int(X_OK), Int(VMRUN_AT_EMPTY_PATH | VMRUN_AT_EACCESS))
+        }
+        guard isRegular, allowed == 0 else {
+            _ = Host.raw(Int32(SYS_close), Int(own))
+            throw .EACCES
+        }
+        return own
+    }
+}
+
+extension GuestThread {
+    /// What execveat(2) names below a descriptor, or the descriptor itself with an empty path.
+    public func executableSource(
+        directory: Int32, path: [UInt8], followLast: Bool
+    ) throws(GuestErrno) -> PreparedProgram.Source {
+        if directory != AT_FDCWD && (directory < 0 || InternalDescriptors.contains(directory)) && path.first != 0x2f {
+            throw .EBADF
+        }
+        var name = Array("/dev/fd/\(directory)".utf8)
+        let files = process.files
+        let opened: Int
+        if path.isEmpty {
+            // The object behind the descriptor, whatever became of its name.
+            opened = "/proc/self/fd/\(directory)".withCString {
+                Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
+            }
+            if opened < 0 { throw GuestErrno(Int32(-opened)) }
+        } else {
+            name.append(UInt8(ascii: "/"))
+            name.append(contentsOf: path)
+            let noFollow = followLast ? 0 : Int(O_NOFOLLOW)
+            let request = OpenRequest(flags: Int(O_RDONLY | O_CLOEXEC) | noFollow, mode: 0)
+            opened = try files.withPathBytes(path) { (bytes) throws(GuestErrno) in
+                try files.open(bytes, from: directory, request, attention: nil)
+            }
+        }
+        let flags = Host.raw(Int32(SYS_fcntl), Int(directory), Int(F_GETFD))
+        let closesOnExec = directory != AT_FDCWD && flags > 0 && flags & Int(FD_CLOEXEC) != 0
+        let descriptor = try ProgramFiles.admit(Int32(truncatingIfNeeded: opened))
+        if directory == AT_FDCWD || path.first == 0x2f { name = path }
+        return .descriptor(descriptor, name: name, closesOnExec: closesOnExec)
+    }
+}
