@@ -27,12 +27,13 @@ extension AddressSpace {
     public func brk(_ wanted: UInt64) -> UInt64 {
         lock.lock()
         defer { lock.unlock() }
-        guard wanted >= breakStart, breakStart > 0, isWithinDataLimit(wanted) else { return breakEnd }
+        guard wanted >= breakStart, breakStart > 0, wanted <= Arena.top - Arena.pageSize, isWithinDataLimit(wanted)
+        else { return breakEnd }
         let old = Arena.pageUp(breakEnd), new = Arena.pageUp(wanted)
         if new < old {
             do throws(GuestErrno) { try unmap(new, old) } catch { return breakEnd }
         } else if new > old {
-            guard wanted <= Arena.top - Arena.pageSize, growHeap(old, new) else { return breakEnd }
+            guard growHeap(old, new) else { return breakEnd }
         }
         breakEnd = wanted
         return wanted

@@ -110,14 +110,14 @@ extension AddressSpace {
 
     /// Enters the regions of the source at the target, the last one as much longer as the mapping grew.
     private func carryRegions(_ move: Move) {
-        let end = move.from + max(min(move.old, move.new), 1)
+        // A duplicate takes its attributes from the one page at its source.
+        let end = move.from + (move.old == 0 ? Arena.pageSize : min(move.old, move.new))
         var cursor = move.from
-        while let region = regions.region(endingAbove: cursor), region.start < end {
-            cursor = region.end
-            var part = region.clipped(from: move.from, to: move.from + max(move.old, Arena.pageSize))
-            let isLast = region.end >= end
+        while cursor < end, let region = regions.region(endingAbove: cursor), region.start < end {
+            var part = region.clipped(from: cursor, to: end)
+            cursor = part.end
             part.start = part.start - move.from + move.to
-            part.end = isLast ? move.to + move.new : part.end - move.from + move.to
+            part.end = cursor == end ? move.to + move.new : part.end - move.from + move.to
             if !part.hasOffset { part.kind = .anonymous }
             regions.insert(part)
         }

@@ -177,8 +177,8 @@ public final class AddressSpace {
     /// After a host call that may have unmapped [start, end) before it failed: forgets what is gone.
     func forgetUnmapped(_ start: UInt64, _ end: UInt64) {
         var cursor = start
-        while let region = regions.region(endingAbove: cursor), region.start < end {
-            let part = region.clipped(from: start, to: end)
+        while cursor < end, let region = regions.region(endingAbove: cursor), region.start < end {
+            let part = region.clipped(from: cursor, to: end)
             if !isMappedOnHost(part.start) { forget(part.start, part.end) }
             cursor = part.end
         }

@@ -253,7 +253,7 @@ public final class RegionMap {
     /// Whether any part of [start, end) has all of the given PROT_* bits.
     public func contains(protection: Int32, from start: UInt64, to end: UInt64) -> Bool {
         var cursor = start
-        while let region = region(endingAbove: cursor), region.start < end {
+        while cursor < end, let region = region(endingAbove: cursor), region.start < end {
             if region.protection & protection == protection { return true }
             cursor = region.end
         }
@@ -309,9 +309,10 @@ public final class RegionMap {
 
     /// Changes the attributes of what is mapped in [start, end), region by region.
     public func change(_ start: UInt64, _ end: UInt64, _ body: (inout Region) -> Void) {
+        // From the cursor on: a part that has changed may have joined a region that reaches further.
         var cursor = start
-        while let old = region(endingAbove: cursor), old.start < end {
-            let part = old.clipped(from: start, to: end)
+        while cursor < end, let old = region(endingAbove: cursor), old.start < end {
+            let part = old.clipped(from: cursor, to: end)
             var new = part
             body(&new)
             if new != part {
