@@ -26,6 +26,27 @@ extension AddressSpace {
         return Int(truncatingIfNeeded: result)
     }
 
+    /// madvise(2). Poisoning memory is the host's administrator's alone: EPERM, as without CAP_SYS_ADMIN.
+    public func madvise(address: UInt64, length: UInt64, advice: UInt64) throws(GuestErrno) -> Int {
+        let number = Int32(truncatingIfNeeded: advice)
+        switch number {
+        case 100...101 /* MADV_HWPOISON, MADV_SOFT_OFFLINE */: throw .EPERM
+        case MADV_DONTFORK, MADV_DOFORK: return try adviseFork(address, length, number)
+        default: return try forward(Int32(SYS_madvise), address: address, length: length, advice)
+        }
+    }
+
+    private func adviseFork(_ address: UInt64, _ length: UInt64, _ advice: Int32) throws(GuestErrno) -> Int {
+        lock.lock()
+        defer { lock.unlock() }
+        try reserve()
+        let result = try forward(Int32(SYS_madvise), address: address, length: length, UInt64(advice))
+        regions.change(address, address + Arena.pageUp(length)) { region in
+            if advice == MADV_DONTFORK { region.flags.insert(.dontFork) } else { region.flags.remove(.dontFork) }
+        }
+        return result
+    }
+
     private static let MCL_CURRENT: UInt64 = 1
     private static let MCL_FUTURE: UInt64 = 2
     private static let MCL_ONFAULT: UInt64 = 4
@@ -39,7 +60,7 @@ extension AddressSpace {
         let onFault = flags & Self.MCL_ONFAULT != 0
         // An empty range says whether the guest may lock at all.
         try check(Host.raw(Int32(SYS_mlock2), Int(Arena.base), 0, onFault ? 1 : 0))
-        if flags & Self.MCL_CURRENT != 0 { try forEachLockable { Host.raw(Int32(SYS_mlock2), $0, $1, onFault ? 1 : 0) } }
+        if flags & Self.MCL_CURRENT != 0 { try lockRegions(onFault: onFault) }
         futureLock = flags & Self.MCL_FUTURE == 0 ? .none : onFault ? .onFault : .locked
     }
 
@@ -48,19 +69,28 @@ extension AddressSpace {
         lock.lock()
         defer { lock.unlock() }
         futureLock = .none
-        try forEachLockable { Host.raw(Int32(SYS_munlock), $0, $1) }
-    }
-
-    /// A region whose pages cannot be brought in (ENOMEM: PROT_NONE, beyond the end of a file) is locked all the same; that
-    /// the limit does not allow it is found by the first.
-    private func forEachLockable(_ body: (_ start: Int, _ length: Int) -> Int) throws(GuestErrno) {
         var cursor: UInt64 = 0
         while let region = regions.region(endingAbove: cursor) {
-            let result = body(Int(region.start), Int(region.end - region.start))
-            if result < 0 && region.protection != 0 && result != -Int(EFAULT) && result != -Int(EAGAIN) {
-                throw GuestErrno(Int32(-result))
-            }
+            try check(Host.raw(Int32(SYS_munlock), Int(region.start), Int(region.end - region.start)))
             cursor = region.end
         }
+    }
+
+    /// What cannot be brought in (PROT_NONE, beyond the end of a file) is locked all the same, and no error. The host says
+    /// ENOMEM for both that and the limit, so the limit is compared here.
+    private func lockRegions(onFault: Bool) throws(GuestErrno) {
+        var cursor: UInt64 = 0, total: UInt64 = 0, refused = false
+        while let region = regions.region(endingAbove: cursor) {
+            let length = region.end - region.start
+            refused = Host.raw(Int32(SYS_mlock2), Int(region.start), Int(length), onFault ? 1 : 0) < 0 || refused
+            total += length
+            cursor = region.end
+        }
+        let RLIMIT_MEMLOCK = 8
+        var limit = rlimit()
+        let result = withUnsafeMutablePointer(to: &limit) {
+            Host.raw(Int32(SYS_prlimit64), 0, RLIMIT_MEMLOCK, 0, $0.argument)
+        }
+        if refused && result == 0 && total > UInt64(limit.rlim_cur) { throw .ENOMEM }
     }
 }

@@ -125,6 +125,11 @@ public final class AddressSpace {
     /// In the child, where only the thread `survivor` (its id in the parent) is left, whose id is `identifier` now.
     public func childAfterFork(survivor: Int32, identifier: Int32) {
         drain(threadStacks.keepOnly(survivor, as: identifier))
+        var cursor: UInt64 = 0
+        while let region = regions.region(endingAbove: cursor) {
+            if region.flags.contains(.dontFork) { forget(region.start, region.end) }
+            cursor = region.end
+        }
         // mlockall(2): a child does not inherit locks.
         futureLock = .none
         lock.unlock()

@@ -24,6 +24,8 @@ public struct RegionFlags: OptionSet {
     public static let growsDown = RegionFlags(rawValue: 2)
     /// Anonymous memory that huge pages were advised for: the host does not merge it with memory that is not.
     public static let hugePages = RegionFlags(rawValue: 4)
+    /// MADV_DONTFORK: a child does not inherit it.
+    public static let dontFork = RegionFlags(rawValue: 8)
 }
 
 /// A range of guest memory with equal attributes.

@@ -40,7 +40,7 @@ enum MemoryCalls {
     }
 
     static func madvise(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try thread.process.memory.forward(Int32(SYS_madvise), address: args.a0, length: args.a1, args.a2)
+        try thread.process.memory.madvise(address: args.a0, length: args.a1, advice: args.a2)
     }
 
     static func msync(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
@@ -96,13 +96,6 @@ enum MemoryCalls {
         return 0
     }
 
-    /// mbind(2): the node mask is a bitmap of `maxnode` bits.
-    static func mbind(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try checkNodeMask(args.a3, args.a4)
-        return try thread.process.memory.forward(
-            Int32(SYS_mbind), address: args.a0, length: args.a1, args.a2, args.a3, args.a4, args.a5)
-    }
-
     /// process_madvise(2): every range has to lie in the arena. The dispatcher has checked that the process is a member.
     static func process_madvise(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let count = args.a2
@@ -115,9 +108,8 @@ enum MemoryCalls {
         for index in 0..<Int(count) {
             try thread.process.memory.checkRange(address: words[index * 2], length: words[index * 2 + 1])
         }
-        let result = thread.hostCall(
+        return thread.hostCall(
             Int(SYS_process_madvise), args.a0, UInt64(UInt(bitPattern: base)), count, args.a3, args.a4)
-        return result
     }
 
     /// mseal(2): absent, as in kernels before 6.10. A sealed mapping would outlive execve(2), which empties the address

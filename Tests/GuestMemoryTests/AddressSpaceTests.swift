@@ -477,6 +477,20 @@ private final class Revocations: AddressSpaceObserver {
         #expect(space.futureLock == .none)
     }
 
+    @Test func adviceOnForkIsKept() throws {
+        let start = try map(4 * page)
+        #expect(try space.madvise(address: start, length: 3 * page, advice: 10) == 0)
+        #expect(try space.madvise(address: start + page, length: page, advice: 11) == 0)
+        #expect(throws: GuestErrno.EPERM) { try space.madvise(address: start, length: page, advice: 100) }
+        #expect(throws: GuestErrno.EINVAL) { try space.madvise(address: start, length: page, advice: 999) }
+        space.prepareFork()
+        space.childAfterFork(survivor: 1, identifier: 1)
+        #expect(space.region(containing: start) == nil)
+        #expect(space.region(containing: start + page) != nil)
+        #expect(space.region(containing: start + 2 * page) == nil)
+        #expect(space.region(containing: start + 3 * page) != nil)
+    }
+
     // MARK: Life
 
     @Test func resetGivesEverythingBack() throws {
