@@ -11,7 +11,8 @@ import Synchronization
 /// synthetic directory: then the host's is parked on the root. All functions may be called from any thread.
 public final class FileSystemContext {
     let mounts: MountTable
-    let tree: (any SyntheticTree)?
+    /// The synthetic objects of this view.
+    public let tree: (any SyntheticTree)?
     /// O_PATH descriptor of the guest's root, whose number never changes (chroot replaces what is behind it).
     let rootDescriptor: Int32
     /// A copy's descriptors are those of another process.
@@ -53,14 +54,16 @@ public final class FileSystemContext {
         }
     }
 
-    /// A process made by clone without CLONE_FS starts with its parent's root and working directory and changes its own:
-    /// the host process it runs in has a copy of the descriptors.
-    public init(copying other: FileSystemContext) {
+    /// The context of a process made by clone without CLONE_FS: it starts with this root and working directory and changes
+    /// its own. The host process it runs in has a copy of the descriptors.
+    public func copy() -> FileSystemContext { FileSystemContext(copying: self) }
+
+    private init(copying other: FileSystemContext) {
         configuration = other.configuration
         mounts = other.mounts
         tree = other.tree
-        ownsRootDescriptor = false
         rootDescriptor = other.rootDescriptor
+        ownsRootDescriptor = false
         lockedRootPath = other.rootPath
         lockedSyntheticDirectory = other.syntheticWorkingDirectory
         workingDirectoryIsSynthetic.store(lockedSyntheticDirectory != nil, ordering: .relaxed)
