@@ -59,11 +59,11 @@ extension PathCalls {
         let isDevice = type == Int(S_IFBLK) || (type == Int(S_IFCHR) && device != 0)
         return try withEntry(thread, directory, try path(thread, address), .create) { parent, name in
             guard isDevice else { return Host.raw(Int32(SYS_mknodat), parent, name, mode, device) }
-            // The errors that the name itself has come before EPERM: a node of no harm finds them, a socket that goes again.
-            let probe = Host.raw(Int32(SYS_mknodat), parent, name, Int(S_IFSOCK))
-            if probe < 0 { return probe }
-            _ = Host.raw(Int32(SYS_unlinkat), parent, name, 0)
-            return -Int(EPERM)
+            var status = CShim.stat()
+            let found = withUnsafeMutablePointer(to: &status) {
+                Host.raw(Int32(SYS_newfstatat), parent, name, $0.argument, VMRUN_AT_SYMLINK_NOFOLLOW)
+            }
+            return found == 0 ? -Int(EEXIST) : -Int(EPERM)
         }
     }
 
