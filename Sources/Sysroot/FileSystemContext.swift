@@ -17,7 +17,7 @@ public final class FileSystemContext {
     let rootDescriptor: Int32
     /// A copy's descriptors are those of another process.
     private let ownsRootDescriptor: Bool
-    private let configuration: RootConfiguration
+    private var configuration: RootConfiguration
     /// Guards what is called locked.
     private let lock = Lock()
     private var lockedRootPath: [UInt8] = []
@@ -42,6 +42,9 @@ public final class FileSystemContext {
             try mounts.addBind(
                 canonicalTarget(bind.guestPath), hostPath: bind.hostPath, readOnly: bind.readOnly)
         }
+        let hidden = configuration.hiddenPaths ?? mounts.guestPaths(ofHostTrees: HostMounts.procfs())
+        for path in hidden { mounts.addSynthetic(path) }
+        self.configuration.hiddenPaths = hidden
         if !configuration.chrootPath.isEmpty {
             do throws(GuestErrno) {
                 let descriptor = try openDirectory(configuration.chrootPath)
