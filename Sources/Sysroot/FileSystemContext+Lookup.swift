@@ -20,7 +20,8 @@ public struct PathEntry {
     public let parent: Int32
     /// The last component with the slashes behind it, NUL-terminated; it lies in the caller's path buffer.
     public let name: UnsafeMutablePointer<CChar>
-    let ownsParent: Bool
+    /// `close` has something to close.
+    public let ownsParent: Bool
 
     public func close() { if ownsParent { Host.close(parent) } }
 }

@@ -65,11 +65,8 @@ extension FileSystemContext {
         return deleted ? shown + text.suffix(10) : shown
     }
 
-    /// The guest path of an absolute host path; nil where the guest's view does not hold it.
-    public func visiblePath(ofHostPath path: [UInt8]) -> [UInt8]? {
-        guard let inside = namespacePath(ofHostPath: path) else { return nil }
-        return visible(inside)
-    }
+    /// The guest path of an absolute host path, or nil where the guest cannot reach it.
+    public func guestPath(fromHost path: [UInt8]) -> [UInt8]? { namespacePath(ofHostPath: path).flatMap(visible) }
 
     /// The working directory as getcwd(2) tells it: `(unreachable)` before what lies outside the root. ENOENT where it is
     /// deleted.

@@ -27,6 +27,18 @@ public struct OpenRequest {
         self.init(flags: flags, mode: creates ? mode & 0o7777 : 0)
     }
 
+    /// As openat2(2) takes them: every bit counts.
+    public init(exactFlags flags: UInt64, mode: UInt64, resolve: UInt64) {
+        self.init(flags: Int(truncatingIfNeeded: flags), mode: mode, resolve: resolve)
+    }
+
+    var how: open_how {
+        var how = open_how()
+        how.flags = UInt64(bitPattern: Int64(flags))
+        how.mode = mode
+        return how
+    }
+
     var creates: Bool { flags & (Int(O_CREAT) | VMRUN_O_TMPFILE_BIT) != 0 }
 
     /// Whether the open itself or what is done with the descriptor changes the file system.
@@ -53,9 +65,7 @@ extension FileSystemContext {
             !shape.needsWalk && request.resolve == 0 && !(mounts.hasReadOnly && (request.modifies || request.creates))
         if isSimple, shape.isAbsolute || directory != AT_FDCWD || !hasSyntheticWorkingDirectory {
             let start = shape.isAbsolute ? rootDescriptor : directory
-            var how = open_how()
-            how.flags = UInt64(request.flags)
-            how.mode = request.mode
+            var how = request.how
             how.resolve = UInt64(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT)
             let result = Self.openat2(start, path.start.argument, &how, attention)
             if result >= 0 || result == VMRUN_ERESTART { return try admitted(result) }
@@ -88,12 +98,12 @@ extension FileSystemContext {
 
     /// EINVAL for flags that the kernel refuses, which it does before it looks at the path.
     private func checkFlags(_ request: OpenRequest) throws(GuestErrno) {
-        var how = open_how()
-        how.flags = UInt64(request.flags)
-        how.mode = request.mode
+        var how = request.how
         how.resolve = request.resolve
         let result = HostPath.withStaticPath("") { Self.openat2(-1, $0.argument, &how, nil) }
         if result == -Int(EINVAL) { throw .EINVAL }
+        // The caller must be ready for this answer at any time.
+        if request.resolve & UInt64(RESOLVE_CACHED) != 0 { throw .EAGAIN }
     }
 
     private func open(
@@ -183,13 +193,21 @@ extension FileSystemContext {
         return admitted
     }
 
-    /// Opens a file for vmrun's own use (program loading): read-only, close-on-exec, regular path rules of the guest.
+    /// Opens a file for vmrun's own use (program loading): read-only and close-on-exec. EACCES where it is no regular file,
+    /// which open_exec() in fs/exec.c finds out before it opens anything.
     public func openForReading(_ path: [UInt8]) throws(GuestErrno) -> Int32 {
-        let request = OpenRequest(flags: Int(O_RDONLY | O_CLOEXEC), mode: 0)
-        let result = try withPathBytes(path) { (bytes) throws(GuestErrno) in
-            try self.open(bytes, from: AT_FDCWD, request, attention: nil)
+        let object = try withPathBytes(path) { (bytes) throws(GuestErrno) in
+            try self.object(bytes, from: AT_FDCWD, followLast: true)
         }
-        return Int32(truncatingIfNeeded: result)
+        guard case .descriptor(let descriptor) = object else { throw .EACCES }
+        defer { Host.close(descriptor) }
+        var status = stat()
+        guard HostObject.read(descriptor, &status), status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
+            throw .EACCES
+        }
+        let result = reopen(descriptor, flags: Int(O_RDONLY | O_CLOEXEC), mode: 0, attention: nil)
+        guard result >= 0 else { throw GuestErrno(Int32(-result)) }
+        return Int32(result)
     }
 
     /// Calls `body` with a NUL-terminated copy of a path.

@@ -11,16 +11,19 @@ import Synchronization
 /// synthetic directory: then the host's is parked on the root. All functions may be called from any thread.
 public final class FileSystemContext {
     let mounts: MountTable
-    let tree: (any SyntheticTree)?
+    /// The synthetic objects of this view.
+    public let tree: (any SyntheticTree)?
     /// O_PATH descriptor of the guest's root, whose number never changes (chroot replaces what is behind it).
     let rootDescriptor: Int32
     /// A copy's descriptors are those of another process.
     private let ownsRootDescriptor: Bool
-    private let configuration: RootConfiguration
-    /// Guards the two paths below.
+    private var configuration: RootConfiguration
+    /// Guards what is called locked.
     private let lock = Lock()
     private var lockedRootPath: [UInt8] = []
     private var lockedSyntheticDirectory: [UInt8]? = nil
+    /// Names of sockets as the guest gave them, by what the host was given; the newest last.
+    private var lockedSocketNames: [(host: [UInt8], guest: [UInt8])] = []
     /// Whether there is a synthetic working directory, for fast paths that must not take the lock.
     private let workingDirectoryIsSynthetic = Atomic<Bool>(false)
 
@@ -39,6 +42,9 @@ public final class FileSystemContext {
             try mounts.addBind(
                 canonicalTarget(bind.guestPath), hostPath: bind.hostPath, readOnly: bind.readOnly)
         }
+        let hidden = configuration.hiddenPaths ?? mounts.guestPaths(ofHostTrees: HostMounts.procfs())
+        for path in hidden { mounts.addSynthetic(path) }
+        self.configuration.hiddenPaths = hidden
         if !configuration.chrootPath.isEmpty {
             do throws(GuestErrno) {
                 let descriptor = try openDirectory(configuration.chrootPath)
@@ -53,14 +59,16 @@ public final class FileSystemContext {
         }
     }
 
-    /// A process made by clone without CLONE_FS starts with its parent's root and working directory and changes its own:
-    /// the host process it runs in has a copy of the descriptors.
-    public init(copying other: FileSystemContext) {
+    /// The context of a process made by clone without CLONE_FS: it starts with this root and working directory and changes
+    /// its own. The host process it runs in has a copy of the descriptors.
+    public func copy() -> FileSystemContext { FileSystemContext(copying: self) }
+
+    private init(copying other: FileSystemContext) {
         configuration = other.configuration
         mounts = other.mounts
         tree = other.tree
-        ownsRootDescriptor = false
         rootDescriptor = other.rootDescriptor
+        ownsRootDescriptor = false
         lockedRootPath = other.rootPath
         lockedSyntheticDirectory = other.syntheticWorkingDirectory
         workingDirectoryIsSynthetic.store(lockedSyntheticDirectory != nil, ordering: .relaxed)
@@ -125,6 +133,21 @@ public final class FileSystemContext {
             }
             return result
         }
+    }
+
+    /// Remembers the name that the guest binds a socket to, for getsockname(2) and the like.
+    public func noteSocket(host: [UInt8], guest: [UInt8]) {
+        let most = 256
+        lock.withLock {
+            lockedSocketNames.removeAll { $0.host == host }
+            if lockedSocketNames.count >= most { lockedSocketNames.removeFirst() }
+            lockedSocketNames.append((host, guest))
+        }
+    }
+
+    /// The guest's name of a socket that `noteSocket` was told of.
+    public func socketName(host: [UInt8]) -> [UInt8]? {
+        lock.withLock { lockedSocketNames.last { $0.host == host }?.guest }
     }
 
     /// Where a bind goes: its guest path with the symbolic links of its existing ancestors followed.

@@ -47,8 +47,10 @@ final class MountTable {
         if fallbackDescriptor >= 0 { Host.close(fallbackDescriptor) }
     }
 
-    /// Shows the synthetic tree at `path`.
+    /// Shows the synthetic tree at `path`, in place of what was there. Where the tree knows nothing of the path, nothing is
+    /// there.
     func addSynthetic(_ path: [UInt8]) {
+        remove(path)
         add(Mount(path: path, descriptor: -1, hostPath: [], readOnly: false, isFile: false))
     }
 
@@ -56,13 +58,18 @@ final class MountTable {
     func addBind(_ path: [UInt8], hostPath: [UInt8], readOnly: Bool) throws(HostError) {
         guard !path.isEmpty else { throw HostError(EINVAL) }
         let (descriptor, isDirectory) = try Self.open(hostPath, flags: 0)
-        mounts.removeAll { $0.path == path }
+        remove(path)
         add(
             Mount(
                 path: path, descriptor: descriptor, hostPath: try Self.hostPath(of: descriptor), readOnly: readOnly,
                 isFile: !isDirectory))
         hasReadOnly = hasReadOnly || readOnly
         hasBinds = true
+    }
+
+    private func remove(_ path: [UInt8]) {
+        for mount in mounts where mount.path == path && !mount.isSynthetic { Host.close(mount.descriptor) }
+        mounts.removeAll { $0.path == path }
     }
 
     private func add(_ mount: Mount) {
@@ -131,6 +138,22 @@ final class MountTable {
             best = index
         }
         return best
+    }
+
+    /// Every place in the view where a host tree beginning at one of `hostPaths` shows, as a whole or in part.
+    func guestPaths(ofHostTrees hostPaths: [[UInt8]]) -> [[UInt8]] {
+        var result: [[UInt8]] = []
+        for hostPath in hostPaths {
+            for mount in mounts where !mount.isSynthetic {
+                if CanonicalPath.isWithin(hostPath, mount.hostPath) {
+                    result.append(mount.path + hostPath[mount.hostPath.count...])
+                } else if CanonicalPath.isWithin(mount.hostPath, hostPath) {
+                    result.append(mount.path)
+                }
+            }
+            if fallbackDescriptor >= 0 { result.append(hostPath) }
+        }
+        return result.filter { !$0.isEmpty && !mount(containing: $0).isSynthetic }
     }
 
     /// Opens a host object into vmrun's window; also tells whether it is a directory.

@@ -377,7 +377,7 @@ struct PathWalk: ~Copyable {
     ) -> Int {
         if anchorIsFile { return files.reopen(anchor, flags: flags, mode: mode, attention: attention) }
         var how = open_how()
-        how.flags = UInt64(flags)
+        how.flags = UInt64(bitPattern: Int64(flags))
         how.mode = mode
         how.resolve = Self.resolveDown | (resolve & UInt64(RESOLVE_NO_XDEV))
         let count = done.count

@@ -24,6 +24,9 @@ public struct RootConfiguration {
     /// The working directory where it is synthetic; empty where it is the host process's own.
     public var syntheticWorkingDirectory: [UInt8]
 
+    /// Guest paths where the host has procfs mounted inside the view: nothing is found there. nil: not looked for yet.
+    var hiddenPaths: [[UInt8]]? = nil
+
     public init(
         rootPath: [UInt8], binds: [Bind] = [], hostFallback: Bool = false, chrootPath: [UInt8] = [],
         syntheticWorkingDirectory: [UInt8] = []
@@ -41,10 +44,15 @@ public struct RootConfiguration {
         Self.append(rootPath, to: &bytes)
         Self.append(chrootPath, to: &bytes)
         Self.append(syntheticWorkingDirectory, to: &bytes)
+        Self.append(UInt32(truncatingIfNeeded: binds.count), to: &bytes)
         for bind in binds {
             bytes.append(bind.readOnly ? 1 : 0)
             Self.append(bind.hostPath, to: &bytes)
             Self.append(bind.guestPath, to: &bytes)
+        }
+        if let hiddenPaths {
+            Self.append(UInt32(truncatingIfNeeded: hiddenPaths.count), to: &bytes)
+            for path in hiddenPaths { Self.append(path, to: &bytes) }
         }
         return bytes
     }
@@ -53,20 +61,33 @@ public struct RootConfiguration {
     public init?(decoding bytes: [UInt8]) {
         var position = 0
         guard let fallback = Self.flag(bytes, &position), let root = Self.path(bytes, &position),
-            let chroot = Self.path(bytes, &position), let directory = Self.path(bytes, &position)
+            let chroot = Self.path(bytes, &position), let directory = Self.path(bytes, &position),
+            let bindCount = Self.count(bytes, &position)
         else { return nil }
         self.init(rootPath: root, hostFallback: fallback, chrootPath: chroot, syntheticWorkingDirectory: directory)
-        while position < bytes.count {
+        for _ in 0..<bindCount {
             guard let readOnly = Self.flag(bytes, &position), let host = Self.path(bytes, &position),
                 let guest = Self.path(bytes, &position)
             else { return nil }
             binds.append(Bind(hostPath: host, guestPath: guest, readOnly: readOnly))
         }
+        if position == bytes.count { return }
+        guard let hiddenCount = Self.count(bytes, &position) else { return nil }
+        var hidden: [[UInt8]] = []
+        for _ in 0..<hiddenCount {
+            guard let path = Self.path(bytes, &position) else { return nil }
+            hidden.append(path)
+        }
+        hiddenPaths = hidden
+        if position != bytes.count { return nil }
+    }
+
+    private static func append(_ number: UInt32, to bytes: inout [UInt8]) {
+        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 
     private static func append(_ path: [UInt8], to bytes: inout [UInt8]) {
-        let count = UInt32(truncatingIfNeeded: path.count)
-        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+        append(UInt32(truncatingIfNeeded: path.count), to: &bytes)
         bytes.append(contentsOf: path)
     }
 
@@ -76,12 +97,16 @@ public struct RootConfiguration {
         return bytes[position - 1] == 1
     }
 
-    private static func path(_ bytes: [UInt8], _ position: inout Int) -> [UInt8]? {
+    private static func count(_ bytes: [UInt8], _ position: inout Int) -> Int? {
         guard bytes.count - position >= 4 else { return nil }
         var count = 0
         for index in 0..<4 { count |= Int(bytes[position + index]) << (8 * index) }
         position += 4
-        guard count <= bytes.count - position else { return nil }
+        return count
+    }
+
+    private static func path(_ bytes: [UInt8], _ position: inout Int) -> [UInt8]? {
+        guard let count = count(bytes, &position), count <= bytes.count - position else { return nil }
         position += count
         return Array(bytes[(position - count)..<position])
     }

@@ -57,7 +57,7 @@ extension FileSystemContext {
     #expect(context.opened("a/file") == .error(ENOENT))
     #expect(context.made("x") == ENOENT)
     #expect(context.currentConfiguration.syntheticWorkingDirectory == Array("/proc/7".utf8))
-    let copy = FileSystemContext(copying: context)
+    let copy = context.copy()
     #expect(copy.here == "/proc/7")
     #expect(context.changed(to: "../..") == 0)
     #expect(context.here == "/")

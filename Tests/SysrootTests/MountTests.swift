@@ -231,3 +231,20 @@ private func descriptor(_ context: FileSystemContext, _ path: String) -> Int32 {
     #expect(context.made("new", from: directory) == EROFS)
     #expect(context.opened("/made", O_RDWR | O_CREAT) == .content(""))
 }
+
+@Test func theHostsOwnProcfsIsNowhere() {
+    let tree = populated()
+    tree.directory("proc")
+    let context = tree.context(binds: [
+        .init("/", "/host"), .init("/proc", "/p"), .init("/proc/self", "/self", readOnly: true),
+    ])
+    #expect(context.opened("/host/etc/passwd") != .error(ENOENT))
+    for path in ["/host/proc/self/mem", "/host/proc/1/root", "/p/self/mem", "/p/self/cwd", "/self/mem", "/host/etc/../proc/self/fd"] {
+        #expect(context.opened(path) == .error(ENOENT), "\(path)")
+        #expect(context.looked(path, follow: false) == .error(ENOENT), "\(path)")
+    }
+    let fallback = tree.context(fallback: true)
+    #expect(fallback.opened("/proc/self/mem") == .error(ENOENT))
+    let text = "22 1 0:20 / /a\\040b/proc rw,nosuid shared:5 - proc proc rw\n23 1 0:21 / /sys rw - sysfs sysfs rw\n24 1 8:1 / / rw - ext4 /dev/proc rw\n"
+    #expect(HostMounts.parse(Array(text.utf8)) == [Array("/a b/proc".utf8)])
+}

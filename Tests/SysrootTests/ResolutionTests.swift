@@ -42,18 +42,21 @@ private let relativePaths = [
         O_RDWR | O_CREAT | O_NOFOLLOW, O_WRONLY | O_TRUNC, O_RDONLY | O_CREAT | O_DIRECTORY,
         O_RDWR | O_DIRECTORY | Int32(VMRUN_O_TMPFILE_BIT), O_RDONLY | Int32(VMRUN_O_TMPFILE_BIT),
     ]
+    let shared = populated()
+    let sharedContext = shared.context()
     for flags in flagSets {
+        let changes = flags & (O_CREAT | O_TRUNC) != 0
         for path in relativePaths {
-            // Creation changes the tree, so each side gets its own.
-            let (mine, theirs) = (populated(), populated())
-            let context = mine.context()
+            // Where the tree changes each side gets its own.
+            let (mine, theirs) = changes ? (populated(), populated()) : (shared, shared)
+            let context = changes ? mine.context() : sharedContext
             let expected = hostOpen(theirs.root + "/" + path, flags)
             #expect(context.opened("/" + path, flags) == expected, "\(path) \(flags)")
             #expect(mine.exists("a/new") == theirs.exists("a/new"), "\(path) \(flags)")
-            let directory = Glibc.open(mine.root, O_RDONLY | O_DIRECTORY)
-            defer { close(directory) }
             if flags & O_CREAT == 0 {
+                let directory = Glibc.open(mine.root, O_RDONLY | O_DIRECTORY)
                 #expect(context.opened(path, flags, from: directory) == expected, "\(path) \(flags) by descriptor")
+                close(directory)
             }
         }
     }
@@ -189,6 +192,35 @@ private func changedOnHost(_ root: String, _ path: String, _ call: (Int32, Unsaf
     }
 }
 
+@Test func creationWhileDirectoriesMoveStaysInside() {
+    let tree = TestTree()
+    for path in ["x", "x/y", "x/y/z"] { tree.directory(path) }
+    tree.link("link", tree.base)
+    let context = tree.context()
+    let root = tree.root
+    let stop = Flag()
+    let worker = Worker {
+        while !stop.isSet {
+            rename(root + "/x/y", root + "/y")
+            rename(root + "/link", root + "/x/y")
+            rename(root + "/x/y", root + "/link")
+            rename(root + "/y", root + "/x/y")
+        }
+    }
+    var made = 0
+    for index in 0..<3000 {
+        if context.made("/x/y/m\(index)") == 0 { made += 1 }
+        _ = context.opened("/x/y/z/../f\(index)", O_RDWR | O_CREAT)
+        _ = context.opened("/x/y/g\(index)", O_RDWR | O_CREAT)
+    }
+    stop.set()
+    worker.join()
+    #expect(made > 0)
+    for index in 0..<3000 {
+        for name in ["m", "f", "g"] where tree.exists("../\(name)\(index)") { Issue.record("\(name)\(index)") }
+    }
+}
+
 @Test func renamesWhileResolvingFindNothingOutside() {
     let tree = TestTree()
     tree.outside("secret", "SECRET")
@@ -221,15 +253,17 @@ private func changedOnHost(_ root: String, _ path: String, _ call: (Int32, Unsaf
 }
 
 @Test func configurationSurvivesItsEncoding() throws {
-    let configuration = RootConfiguration(
+    var configuration = RootConfiguration(
         rootPath: Array("/r".utf8), binds: [.init("/h", "/g", readOnly: true)], hostFallback: true,
         chrootPath: Array("/c".utf8), syntheticWorkingDirectory: Array("/proc".utf8))
+    configuration.hiddenPaths = [Array("/x".utf8)]
     let bytes = configuration.encoded()
     let decoded = try #require(RootConfiguration(decoding: bytes))
     #expect(decoded.encoded() == bytes)
     #expect(decoded.binds.count == 1 && decoded.binds[0].readOnly && decoded.hostFallback)
-    for count in 0..<bytes.count {
-        let cut = RootConfiguration(decoding: Array(bytes[0..<count]))
-        #expect(cut == nil || cut!.binds.isEmpty)
+    #expect(decoded.hiddenPaths == [Array("/x".utf8)])
+    let hidden = 4 + 4 + 2
+    for count in 0..<bytes.count where count != bytes.count - hidden {
+        #expect(RootConfiguration(decoding: Array(bytes[0..<count])) == nil)
     }
 }

@@ -1,0 +1,72 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Process
+import Sysroot
+
+/// Opening files.
+extension PathCalls {
+    /// open(2).
+    static func open(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        try open(thread, AT_FDCWD, args.a0, OpenRequest(lenientFlags: UInt64(flags(args.a1)), mode: args.a2))
+    }
+
+    /// openat(2).
+    static func openat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        try open(
+            thread, descriptor(args.a0), args.a1, OpenRequest(lenientFlags: UInt64(flags(args.a2)), mode: args.a3))
+    }
+
+    /// creat(2).
+    static func creat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let flags = UInt64(O_CREAT | O_WRONLY | O_TRUNC)
+        return try open(thread, AT_FDCWD, args.a0, OpenRequest(lenientFlags: flags, mode: args.a1))
+    }
+
+    /// openat2(2): a longer open_how must be zero beyond what is known here (E2BIG).
+    static func openat2(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        var how = open_how()
+        try withUnsafeMutableBytes(of: &how) { (bytes) throws(GuestErrno) in
+            try copyStructure(bytes, at: args.a2, size: args.a3, least: bytes.count)
+        }
+        let request = OpenRequest(exactFlags: how.flags, mode: how.mode, resolve: how.resolve)
+        return try open(thread, descriptor(args.a0), args.a1, request)
+    }
+
+    /// copy_struct_from_user(): the kernel's rule for structures that grow.
+    static func copyStructure(
+        _ bytes: UnsafeMutableRawBufferPointer, at address: UInt64, size: UInt64, least: Int
+    ) throws(GuestErrno) {
+        guard let base = bytes.baseAddress, size >= UInt64(least) else { throw .EINVAL }
+        guard size <= Arena.pageSize else { throw .E2BIG }
+        try GuestAccess.copyIn(base, from: GuestAddress(address), count: min(Int(size), bytes.count))
+        var offset = bytes.count
+        while offset < Int(size) {
+            guard try GuestAccess.read(UInt8.self, at: GuestAddress(address) + offset) == 0 else { throw .E2BIG }
+            offset += 1
+        }
+    }
+
+    @inline(__always)
+    private static func open(
+        _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ request: OpenRequest
+    ) throws(GuestErrno) -> Int {
+        let path = try path(thread, address)
+        return try withUnsafePointer(to: &thread.host.pointee.attention) { (attention) throws(GuestErrno) in
+            try thread.process.files.open(path, from: directory, request, attention: attention)
+        }
+    }
+
+    /// truncate(2).
+    static func truncate(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let length = Int(truncatingIfNeeded: args.a1)
+        if length < 0 { throw .EINVAL }
+        let target = try target(thread, AT_FDCWD, try path(thread, args.a0), followLast: true)
+        if case .synthetic(_, let kind) = target {
+            if case .directory = kind { throw .EISDIR }
+            throw .EINVAL
+        }
+        return try changeByPath(thread, target) { Host.raw(Int32(SYS_truncate), $0, length) }
+    }
+}
