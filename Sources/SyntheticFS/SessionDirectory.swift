@@ -42,8 +42,9 @@ public protocol SessionDirectory: AnyObject {
 
 /// Host paths as the guest names them. The path resolver implements it.
 public protocol PathTranslator: AnyObject {
-    /// The guest path of an absolute host path, or nil where the guest's view does not hold it.
-    func guestPath(fromHost path: [UInt8]) -> [UInt8]?
+    /// The guest path of an absolute host path, as the kernel prints it (` (deleted)` may follow). What has no place in the
+    /// guest's view stays as it is.
+    func guestPath(ofHostPath path: [UInt8]) -> [UInt8]
 }
 
 /// What the synthetic files have to know of the guest's view.

@@ -125,18 +125,17 @@ extension SyntheticFileSystem {
         var output: [UInt8] = []
         var rest = host[...]
         while let line = rest.takeLine() {
-            guard let slash = line.firstIndex(of: UInt8(ascii: "/")), line.first != UInt8(ascii: "N") else {
-                output.append(contentsOf: line)
-                output.append(0x0a)
-                continue
+            output.append(contentsOf: line)
+            // Abstract addresses begin with @.
+            if let slash = line.firstIndex(of: UInt8(ascii: "/")), slash > line.startIndex, line[slash - 1] == 0x20 {
+                let path = Array(line[slash...])
+                let shown = translator?.guestPath(ofHostPath: path) ?? path
+                output.removeLast(path.count + 1)
+                if shown != path || configuration.root.count == 1 {
+                    output.append(0x20)
+                    output.append(contentsOf: shown)
+                }
             }
-            guard let shown = translator?.guestPath(fromHost: Array(line[slash...])) else {
-                output.append(contentsOf: line[line.startIndex..<slash].dropLast())
-                output.append(0x0a)
-                continue
-            }
-            output.append(contentsOf: line[line.startIndex..<slash])
-            output.append(contentsOf: shown)
             output.append(0x0a)
         }
         return output
