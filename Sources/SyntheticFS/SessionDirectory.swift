@@ -1,3 +1,6 @@
+import LinuxABI
+import Sysroot
+
 /// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
 /// values of constant layout, so that it can live in shared memory. Addresses are guest addresses, 0 where unknown.
 public struct ProcessRecord: BitwiseCopyable {
@@ -36,7 +39,7 @@ public protocol SessionDirectory: AnyObject {
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool
     /// The guest's blocked mask of a thread; nil where only the host's is known.
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64?
-    /// The working directory of a member where it is synthetic; nil where the host's own says it.
+    /// The working directory of another member where it is synthetic; nil where the host's own says it.
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]?
 }
 
@@ -45,7 +48,11 @@ public protocol PathTranslator: AnyObject {
     /// The guest path of an absolute host path, as the kernel prints it (` (deleted)` may follow). What has no place in the
     /// guest's view stays as it is.
     func guestPath(ofHostPath path: [UInt8]) -> [UInt8]
+    /// The calling process's working directory as getcwd(2) tells it.
+    func guestWorkingDirectory() throws(GuestErrno) -> [UInt8]
 }
+
+extension FileSystemContext: PathTranslator {}
 
 /// What the synthetic files have to know of the guest's view.
 public struct SyntheticConfiguration {

@@ -15,10 +15,15 @@ final class TestSession: SessionDirectory, PathTranslator {
     func executablePath(of process: Int32) -> [UInt8]? { [UInt8]("/bin/program") }
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool { true }
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64? { nil }
-    func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? { directory }
+    func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? { nil }
 
     func guestPath(ofHostPath path: [UInt8]) -> [UInt8] {
         path.hasPrefix("/root-of-guest/") ? Array(path.dropFirst(14)) : path
+    }
+
+    func guestWorkingDirectory() throws(GuestErrno) -> [UInt8] {
+        guard let directory else { throw .ENOENT }
+        return directory
     }
 
     func makeFileSystem(sharedMemory: SharedMemoryDirectory = SharedMemoryDirectory()) -> SyntheticFileSystem {
