@@ -136,11 +136,11 @@ extension SyntheticFileSystem {
         try replaceContent(writer, content)
     }
 
-    /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
+    /// getdents64(2), or getdents(2) with `legacy`, into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
     /// answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no synthetic directory. EINVAL where not
     /// even one record fits.
-    public func getdents64(
-        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
+    public func getdents(
+        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, legacy: Bool
     ) throws(GuestErrno) -> Int {
         guard let name = name(ofDescriptor: descriptor), name.isDirectory else { throw .ENOTDIR }
         let offset = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
@@ -149,8 +149,10 @@ extension SyntheticFileSystem {
         let count = Host.raw(
             Int32(SYS_pread64), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, offset)
         guard count >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -count)) }
-        let whole = DirectoryRecords.wholeRecords(in: UnsafeRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]))
+        let filled = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)])
+        let whole = DirectoryRecords.wholeRecords(in: UnsafeRawBufferPointer(filled))
         if whole == 0 && (count > 0 || buffer.count == 0) { throw .EINVAL }
+        if legacy { DirectoryRecords.convertToLegacy(UnsafeMutableRawBufferPointer(rebasing: filled[..<whole])) }
         _ = Host.raw(Int32(SYS_lseek), Int(descriptor), offset + whole, Int(SEEK_SET))
         return whole
     }
@@ -160,8 +162,11 @@ extension SyntheticFileSystem {
         name(ofDescriptor: descriptor).map { !$0.isDirectory } ?? false
     }
 
-    /// A guest's memfd name, changed where it would pass for one of these objects.
-    public static func sanitizeMemfdName(_ name: [UInt8]) -> [UInt8] {
-        name.hasPrefix(SyntheticName.prefix) ? [UInt8(ascii: "_")] + name : name
+    /// Changes the name of a guest's memfd, NUL-terminated, where it would pass for one of these objects.
+    public static func sanitize(memfdName name: UnsafeMutableBufferPointer<CChar>) {
+        let prefix = SyntheticName.prefix
+        guard name.count > prefix.utf8CodeUnitCount else { return }
+        for index in 0..<prefix.utf8CodeUnitCount where UInt8(bitPattern: name[index]) != prefix.utf8Start[index] { return }
+        name[0] = CChar(bitPattern: UInt8(ascii: "_"))
     }
 }

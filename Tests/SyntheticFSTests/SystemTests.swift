@@ -176,7 +176,7 @@ private func status(_ system: SyntheticFileSystem, _ descriptor: Int32) -> CShim
         #expect(throws: GuestErrno.EISDIR) { try system.prepareRead(descriptor, atStart: true) }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 8)
         defer { buffer.deallocate() }
-        _ = try system.getdents64(descriptor, into: buffer)
+        _ = try system.getdents(descriptor, into: buffer, legacy: false)
         let cookie = lseek(descriptor, 0, SEEK_CUR)
         let rest = try names(system, descriptor)
         lseek(descriptor, cookie, SEEK_SET)
