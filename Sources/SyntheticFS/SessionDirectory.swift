@@ -1,5 +1,4 @@
 import LinuxABI
-import Sysroot
 
 /// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
 /// values of constant layout, so that it can live in shared memory. Addresses are guest addresses, 0 where unknown.
@@ -45,14 +44,11 @@ public protocol SessionDirectory: AnyObject {
 
 /// Host paths as the guest names them. The path resolver implements it.
 public protocol PathTranslator: AnyObject {
-    /// The guest path of an absolute host path, as the kernel prints it (` (deleted)` may follow). What has no place in the
-    /// guest's view stays as it is.
-    func guestPath(ofHostPath path: [UInt8]) -> [UInt8]
+    /// The guest path of an absolute host path, or nil where the guest's view does not hold it.
+    func guestPath(fromHost path: [UInt8]) -> [UInt8]?
     /// The calling process's working directory as getcwd(2) tells it.
     func guestWorkingDirectory() throws(GuestErrno) -> [UInt8]
 }
-
-extension FileSystemContext: PathTranslator {}
 
 /// What the synthetic files have to know of the guest's view.
 public struct SyntheticConfiguration {

@@ -129,9 +129,8 @@ extension SyntheticFileSystem {
             // Abstract addresses begin with @.
             if let slash = line.firstIndex(of: UInt8(ascii: "/")), slash > line.startIndex, line[slash - 1] == 0x20 {
                 let path = Array(line[slash...])
-                let shown = translator?.guestPath(ofHostPath: path) ?? path
                 output.removeLast(path.count + 1)
-                if shown != path || configuration.root.count == 1 {
+                if let shown = translator?.guestPath(fromHost: path) {
                     output.append(0x20)
                     output.append(contentsOf: shown)
                 }

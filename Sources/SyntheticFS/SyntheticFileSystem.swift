@@ -108,7 +108,7 @@ public final class SyntheticFileSystem: SyntheticTree {
         if let path = SyntheticName.path(ofLinkText: text) { return path }
         let deleted = text.hasSuffix(SyntheticName.deletedSuffix)
         let path = deleted ? Array(text.dropLast(SyntheticName.deletedSuffix.utf8CodeUnitCount)) : text
-        guard var shown = guestPath(ofHostPath: path) else { return translator?.guestPath(ofHostPath: text) ?? text }
+        guard var shown = guestPath(ofHostPath: path) ?? translator?.guestPath(fromHost: path) else { return text }
         if deleted { shown.append(SyntheticName.deletedSuffix) }
         return shown
     }

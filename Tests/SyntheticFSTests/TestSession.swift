@@ -17,8 +17,8 @@ final class TestSession: SessionDirectory, PathTranslator {
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64? { nil }
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? { nil }
 
-    func guestPath(ofHostPath path: [UInt8]) -> [UInt8] {
-        path.hasPrefix("/root-of-guest/") ? Array(path.dropFirst(14)) : path
+    func guestPath(fromHost path: [UInt8]) -> [UInt8]? {
+        path.hasPrefix("/root-of-guest/") ? Array(path.dropFirst(14)) : nil
     }
 
     func guestWorkingDirectory() throws(GuestErrno) -> [UInt8] {
