@@ -3,16 +3,15 @@ import LinuxABI
 /// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
 /// values of constant layout, so that it can live in shared memory. Addresses are guest addresses, 0 where unknown.
 public struct ProcessRecord: BitwiseCopyable {
-    /// The argument and environment strings on the initial stack, and the auxiliary vector there (pairs of 8 bytes).
+    /// The argument and environment strings on the initial stack.
     public var argStart: UInt64 = 0, argEnd: UInt64 = 0
     public var envStart: UInt64 = 0, envEnd: UInt64 = 0
-    public var auxvStart: UInt64 = 0, auxvEnd: UInt64 = 0
     /// The program's text and data, as the kernel's mm has them (start_code, end_code, start_data, end_data).
     public var codeStart: UInt64 = 0, codeEnd: UInt64 = 0
     public var dataStart: UInt64 = 0, dataEnd: UInt64 = 0
     /// The program break: where it began and where it is.
     public var heapStart: UInt64 = 0, heapEnd: UInt64 = 0
-    /// The stack pointer that the program started with (start_stack).
+    /// The stack pointer that the program started with (start_stack): there are argc, argv, envp and the auxiliary vector.
     public var stackStart: UInt64 = 0
     /// The guest's RLIMIT_NOFILE. The host's own is larger.
     public var openFilesLimit: UInt64 = 0, openFilesHardLimit: UInt64 = 0

@@ -28,7 +28,7 @@ extension SyntheticFileSystem {
         let process = scope.process
         let record = session.record(of: process) ?? ProcessRecord()
         switch file {
-        case .auxv: return try memory(of: process, record.auxvStart, record.auxvEnd)
+        case .auxv: return try auxiliaryVector(process, record)
         case .environ: return try memory(of: process, record.envStart, record.envEnd)
         case .cmdline: return try commandLine(process, record)
         case .children: return children(try HostFile.read(hostPath))
@@ -78,6 +78,28 @@ extension SyntheticFileSystem {
         }
         if failure != 0 { throw HostError(failure == Int(EPERM) ? EACCES : Int32(truncatingIfNeeded: failure)) }
         return bytes
+    }
+
+    /// The auxiliary vector with its AT_NULL, found on the initial stack behind argc, argv and envp.
+    private func auxiliaryVector(_ process: Int32, _ record: ProcessRecord) throws(HostError) -> [UInt8] {
+        let stack = try memory(of: process, record.stackStart, record.argStart)
+        return stack.withUnsafeBytes { bytes in
+            func word(_ index: Int) -> UInt64? {
+                let offset = index.multipliedReportingOverflow(by: 8)
+                guard !offset.overflow, offset.partialValue >= 0, offset.partialValue < bytes.count - 7 else { return nil }
+                return bytes.loadUnaligned(fromByteOffset: offset.partialValue, as: UInt64.self)
+            }
+            guard let count = word(0), count < 1 << 24 else { return [] }
+            var index = Int(count) + 2
+            while let pointer = word(index), pointer != 0 { index += 1 }
+            let start = index + 1
+            index = start
+            while let key = word(index), word(index + 1) != nil {
+                index += 2
+                if key == 0 { return Array(bytes[(start * 8)..<(index * 8)]) }
+            }
+            return []
+        }
     }
 
     /// As get_mm_cmdline in fs/proc/base.c: a program that wrote over the end of its arguments has set a title.

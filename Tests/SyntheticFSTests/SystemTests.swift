@@ -242,6 +242,20 @@ private func status(_ system: SyntheticFileSystem, _ descriptor: Int32) -> CShim
         #expect(try contents(system, "\(me)/cmdline") == "")
     }
 
+    @Test func auxiliaryVector() throws {
+        let words: [UInt64] = [2, 100, 101, 0, 102, 0, 6, 4096, 33, 77, 0, 0, 55, 55]
+        let space = UnsafeMutablePointer<UInt64>.allocate(capacity: words.count)
+        defer { space.deallocate() }
+        for (index, word) in words.enumerated() { space[index] = word }
+        session.processRecord.stackStart = UInt64(UInt(bitPattern: space))
+        for (count, expected) in [(14, 48), (12, 48), (11, 0), (3, 0), (0, 0)] {
+            session.processRecord.argStart = UInt64(UInt(bitPattern: space + count))
+            let vector = try contents(system, "\(me)/auxv")
+            #expect(vector.utf8.count == expected)
+            if expected > 0 { #expect(vector.utf8.first == 6) }
+        }
+    }
+
     @Test func everyFileReads() throws {
         func walk(_ path: String) throws {
             switch system.kind(at: bytes(path)) {
