@@ -136,9 +136,9 @@ extension SyntheticFileSystem {
         try replaceContent(writer, content)
     }
 
-    /// getdents64(2), or getdents(2) with `legacy`, into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
-    /// answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no synthetic directory. EINVAL where not
-    /// even one record fits.
+    /// getdents64(2), or getdents(2) with `legacy`, into memory of vmrun's own: the number of bytes, 0 at the end. To be
+    /// called where the host's own call answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no
+    /// synthetic directory. EINVAL where not even one record fits.
     public func getdents(
         _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, legacy: Bool
     ) throws(GuestErrno) -> Int {

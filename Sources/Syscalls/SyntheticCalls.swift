@@ -48,7 +48,8 @@ enum SyntheticCalls {
 
     // MARK: Status
 
-    /// fstat(2): the host's answer goes straight to the guest, and is made again where the object has another identity there.
+    /// fstat(2): the host's answer goes straight to the guest, and is made again where the object has another identity
+    /// there.
     static func fstat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let size = MemoryLayout<CShim.stat>.size
         let result = thread.hostCall(Int(SYS_fstat), args.a0, Forwarding.checked(args.a1, UInt64(size)))
@@ -83,8 +84,8 @@ enum SyntheticCalls {
 
     // MARK: Reading
 
-    /// Before a read of `descriptor` at `offset` (nil: where the descriptor stands): /proc makes its text anew when it is read
-    /// from the start, and directories are not read.
+    /// Before a read of `descriptor` at `offset` (nil: where the descriptor stands): /proc makes its text anew when it is
+    /// read from the start, and directories are not read.
     @inline(__always)
     static func prepareRead(_ thread: GuestThread, _ descriptor: UInt64, offset: UInt64?) throws(GuestErrno) {
         let descriptor = Int32(truncatingIfNeeded: descriptor)

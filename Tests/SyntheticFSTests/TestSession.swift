@@ -8,11 +8,12 @@ final class TestSession: SessionDirectory, PathTranslator {
     var processRecord = ProcessRecord()
     var members_: [Int32] = [getpid()]
     var directory: [UInt8]?
+    var executable = [UInt8]("/bin/program")
 
     func isMember(_ process: Int32) -> Bool { members_.contains(process) }
     func members() -> [Int32] { members_ }
     func record(of process: Int32) -> ProcessRecord? { processRecord }
-    func executablePath(of process: Int32) -> [UInt8]? { [UInt8]("/bin/program") }
+    func executablePath(of process: Int32) -> [UInt8]? { executable }
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool { true }
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64? { nil }
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? { nil }
