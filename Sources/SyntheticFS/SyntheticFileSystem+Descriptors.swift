@@ -129,18 +129,26 @@ extension SyntheticFileSystem {
         if flags.takeFresh(descriptor) { return }
         guard let node = node(at: path) else { throw .ESRCH }
         let content = try content(of: node, path)
-        let opened = HostFile.open(HostFile.descriptorPath(descriptor), flags: O_RDWR | O_CLOEXEC)
+        // Another thread of the guest may put something else at the number at any time, and that must not be written to. So
+        // the object is held at a number of vmrun's, and looked at there again.
+        let lowest = InternalDescriptors.base == .max ? 0 : InternalDescriptors.base
+        let held = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(lowest))
+        guard held >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -held)) }
+        let copy = Int32(truncatingIfNeeded: held)
+        defer { HostFile.close(copy) }
+        guard let name = name(ofDescriptor: copy), name.path == path else { return }
+        let opened = HostFile.open(HostFile.descriptorPath(copy), flags: O_RDWR | O_CLOEXEC)
         guard opened >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -opened)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: opened))
         defer { HostFile.close(writer) }
         try replaceContent(writer, content)
     }
 
-    /// getdents64(2), or getdents(2) with `legacy`, into memory of vmrun's own: the number of bytes, 0 at the end. To be
-    /// called where the host's own call answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no
-    /// synthetic directory. EINVAL where not even one record fits.
-    public func getdents(
-        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, legacy: Bool
+    /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
+    /// answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no synthetic directory. EINVAL where not
+    /// even one record fits.
+    public func getdents64(
+        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
     ) throws(GuestErrno) -> Int {
         guard let name = name(ofDescriptor: descriptor), name.isDirectory else { throw .ENOTDIR }
         let offset = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
@@ -149,10 +157,9 @@ extension SyntheticFileSystem {
         let count = Host.raw(
             Int32(SYS_pread64), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, offset)
         guard count >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -count)) }
-        let filled = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)])
-        let whole = DirectoryRecords.wholeRecords(in: UnsafeRawBufferPointer(filled))
+        let whole = DirectoryRecords.wholeRecords(
+            in: UnsafeRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]))
         if whole == 0 && (count > 0 || buffer.count == 0) { throw .EINVAL }
-        if legacy { DirectoryRecords.convertToLegacy(UnsafeMutableRawBufferPointer(rebasing: filled[..<whole])) }
         _ = Host.raw(Int32(SYS_lseek), Int(descriptor), offset + whole, Int(SEEK_SET))
         return whole
     }

@@ -16,27 +16,38 @@ enum SyntheticCalls {
     static func getdents64(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let count = UInt64(UInt32(truncatingIfNeeded: args.a2))
         let result = thread.hostCall(Int(SYS_getdents64), args.a0, Forwarding.checked(args.a1, count), count)
-        return result == GuestErrno.ENOTDIR.result ? try list(thread, args, legacy: false) : result
+        guard result == GuestErrno.ENOTDIR.result else { return result }
+        return try list(thread, args) { (descriptor, records) throws(GuestErrno) in
+            try thread.process.synthetic.getdents64(descriptor, into: records)
+        }
     }
 
-    #if arch(x86_64)
-    /// getdents(2)
+    /// getdents(2), from getdents64(2): the records of both have the same lengths.
     static func getdents(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let count = UInt64(UInt32(truncatingIfNeeded: args.a2))
-        let result = thread.hostCall(Int(SYS_getdents), args.a0, Forwarding.checked(args.a1, count), count)
-        return result == GuestErrno.ENOTDIR.result ? try list(thread, args, legacy: true) : result
+        try list(thread, args) { (descriptor, records) throws(GuestErrno) in
+            var length = thread.hostCall(
+                Int(SYS_getdents64), args.a0, UInt64(UInt(bitPattern: records.baseAddress)), UInt64(records.count))
+            if length == GuestErrno.ENOTDIR.result {
+                length = try thread.process.synthetic.getdents64(descriptor, into: records)
+            }
+            if length > 0 && length <= records.count {
+                DirectoryRecords.convertToLegacy(UnsafeMutableRawBufferPointer(rebasing: records[..<length]))
+            }
+            return length
+        }
     }
-    #endif
 
+    /// Copies what `fill` makes of a directory to the guest. Where that is not possible the directory stays where it was.
     private static func list(
-        _ thread: GuestThread, _ args: SyscallArguments, legacy: Bool
+        _ thread: GuestThread, _ args: SyscallArguments,
+        _ fill: (Int32, UnsafeMutableRawBufferPointer) throws(GuestErrno) -> Int
     ) throws(GuestErrno) -> Int {
         let descriptor = Int32(truncatingIfNeeded: args.a0)
         let room = min(Int(UInt32(truncatingIfNeeded: args.a2)), thread.scratch.data.count)
         let records = UnsafeMutableRawBufferPointer(rebasing: thread.scratch.data[..<room])
         let before = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
-        let length = try thread.process.synthetic.getdents(descriptor, into: records, legacy: legacy)
-        guard length > 0, let source = records.baseAddress else { return 0 }
+        let length = try fill(descriptor, records)
+        guard length > 0, let source = records.baseAddress else { return length }
         do throws(GuestErrno) {
             try GuestAccess.copyOut(source, to: GuestAddress(args.a1), count: length)
         } catch {

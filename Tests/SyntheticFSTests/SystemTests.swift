@@ -35,7 +35,8 @@ extension HostProcessTests {
         @Test func unknownNamesAreNotThere() {
             for path in [
                 "/proc/nothing", "/proc/1x", "/proc/01", "/proc/2147483647", "\(me)/nothing", "\(me)/fd/x", "\(me)/fd/9999",
-                "\(me)/task/1", "\(me)/mem", "\(me)/status/x", "/proc/kcore", "/proc/sys/kernel/nothing", "/proc/sy", "/dev/sda",
+                "\(me)/task/1", "\(me)/mem", "\(me)/status/x",
+                "/proc/kcore", "/proc/sys/kernel/nothing", "/proc/sy", "/dev/sda",
                 "/dev/null/x", "/elsewhere", "/proc/sys/kernel/hostname/x",
             ] {
                 #expect(system.kind(at: bytes(path)) == nil, "\(path)")
@@ -160,7 +161,9 @@ extension HostProcessTests {
         @Test func directoriesList() throws {
             let top = try names(system, "/proc")
             #expect(top.starts(with: [".", ".."]))
-            for name in ["self", "thread-self", "meminfo", "sys", "mounts", "net", "\(getpid())"] { #expect(top.contains(name)) }
+            for name in ["self", "thread-self", "meminfo", "sys", "mounts", "net", "\(getpid())"] {
+                #expect(top.contains(name))
+            }
             #expect(Set(top).count == top.count)
             #expect(top.filter { Int32($0) != nil } == ["\(getpid())"])
             for path in ["/proc", "/proc/sys", "/proc/sys/kernel", me, "\(me)/task/\(getpid())", "\(me)/net", "/dev"] {
@@ -181,7 +184,7 @@ extension HostProcessTests {
             #expect(throws: GuestErrno.EISDIR) { try system.prepareRead(descriptor, atStart: true) }
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 8)
             defer { buffer.deallocate() }
-            _ = try system.getdents(descriptor, into: buffer, legacy: false)
+            _ = try system.getdents64(descriptor, into: buffer)
             let cookie = lseek(descriptor, 0, SEEK_CUR)
             let rest = try names(system, descriptor)
             lseek(descriptor, cookie, SEEK_SET)
@@ -213,7 +216,8 @@ extension HostProcessTests {
 
         @Test func linkTexts() {
             let cases = [
-                ("pipe:[123]", "pipe:[123]"), ("socket:[1]", "socket:[1]"), ("anon_inode:[eventpoll]", "anon_inode:[eventpoll]"),
+                ("pipe:[123]", "pipe:[123]"), ("socket:[1]", "socket:[1]"),
+                ("anon_inode:[eventpoll]", "anon_inode:[eventpoll]"),
                 ("/root-of-guest/etc/passwd", "/etc/passwd"), ("/root-of-guest/a (deleted)", "/a (deleted)"),
                 ("/memfd:shm (deleted)", "/memfd:shm (deleted)"), ("/memfd:vmrun:/proc/5/maps (deleted)", "/proc/5/maps"),
                 ("/dev/null", "/dev/null"), ("/dev/pts/3", "/dev/pts/3"), ("/proc/meminfo", "/proc/meminfo"),

@@ -69,7 +69,7 @@ func names(_ system: SyntheticFileSystem, _ descriptor: Int32, bufferSize: Int =
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 8)
     defer { buffer.deallocate() }
     while true {
-        let count = try system.getdents(descriptor, into: buffer, legacy: false)
+        let count = try system.getdents64(descriptor, into: buffer)
         if count == 0 { return result }
         DirectoryRecords.forEach(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) { result.append(text($0)) }
     }
