@@ -73,6 +73,7 @@ if !embedded {
     targets += [
         tests("HostTests", ["Host", "CShim"]),
         tests("SysrootTests", ["Sysroot", "Host", "LinuxABI", "CShim"]),
+        tests("SyntheticFSTests", ["SyntheticFS", "Sysroot", "Host", "LinuxABI", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),

@@ -71,7 +71,9 @@ extension ArraySlice where Element == UInt8 {
     /// A number of decimal digits only, without sign or leading zeros, that is an Int32: how /proc spells pids and
     /// descriptors.
     var decimal: Int32? {
-        guard let first, count <= 10, first != 0x30 || count == 1, let value = number else { return nil }
+        guard let first, count <= 10, first != 0x30 || count == 1, allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
+            let value = number
+        else { return nil }
         return Int32(exactly: value)
     }
 

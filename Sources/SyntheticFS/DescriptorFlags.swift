@@ -29,6 +29,7 @@ public struct DescriptorFlags {
         return maybe[Int(descriptor) >> 6].load(ordering: .relaxed) & (1 << UInt64(descriptor & 63)) != 0
     }
 
+    @usableFromInline
     func insert(_ descriptor: Int32, fresh isFresh: Bool) {
         guard descriptor >= 0, descriptor < Self.capacity else { return }
         let bit: UInt64 = 1 << UInt64(descriptor & 63)

@@ -1,7 +1,7 @@
 import CShim
 
 /// The `struct linux_dirent64` records of getdents64(2): d_ino u64, d_off s64, d_reclen u16, d_type u8, d_name.
-enum DirectoryRecords {
+public enum DirectoryRecords {
     static let headerSize = 19
 
     struct Entry {
@@ -59,7 +59,7 @@ enum DirectoryRecords {
 
     /// Turns whole linux_dirent64 records into those of getdents(2), in place: d_name moves to offset 18 and d_type to the
     /// last byte. Both forms have the same length.
-    static func convertToLegacy(_ records: UnsafeMutableRawBufferPointer) {
+    public static func convertToLegacy(_ records: UnsafeMutableRawBufferPointer) {
         var offset = 0
         while let length = recordLength(in: UnsafeRawBufferPointer(records), at: offset) {
             let type = records[offset + 18]

@@ -60,7 +60,8 @@ struct MapsText {
     }
 
     private func isHeap(_ line: Line) -> Bool {
-        record.heapEnd > record.heapStart && line.start < record.heapEnd && line.end > record.heapStart
+        guard record.heapStart != 0 else { return false }
+        return line.start < max(record.heapEnd, record.heapStart &+ 1) && line.end > record.heapStart
     }
 
     /// What stands in the last column; empty for nothing.

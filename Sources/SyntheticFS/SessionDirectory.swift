@@ -1,16 +1,17 @@
+import LinuxABI
+
 /// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
 /// values of constant layout, so that it can live in shared memory. Addresses are guest addresses, 0 where unknown.
 public struct ProcessRecord: BitwiseCopyable {
-    /// The argument and environment strings on the initial stack, and the auxiliary vector there (pairs of 8 bytes).
+    /// The argument and environment strings on the initial stack.
     public var argStart: UInt64 = 0, argEnd: UInt64 = 0
     public var envStart: UInt64 = 0, envEnd: UInt64 = 0
-    public var auxvStart: UInt64 = 0, auxvEnd: UInt64 = 0
     /// The program's text and data, as the kernel's mm has them (start_code, end_code, start_data, end_data).
     public var codeStart: UInt64 = 0, codeEnd: UInt64 = 0
     public var dataStart: UInt64 = 0, dataEnd: UInt64 = 0
     /// The program break: where it began and where it is.
     public var heapStart: UInt64 = 0, heapEnd: UInt64 = 0
-    /// The stack pointer that the program started with (start_stack).
+    /// The stack pointer that the program started with (start_stack): there are argc, argv, envp and the auxiliary vector.
     public var stackStart: UInt64 = 0
     /// The guest's RLIMIT_NOFILE. The host's own is larger.
     public var openFilesLimit: UInt64 = 0, openFilesHardLimit: UInt64 = 0
@@ -36,7 +37,7 @@ public protocol SessionDirectory: AnyObject {
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool
     /// The guest's blocked mask of a thread; nil where only the host's is known.
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64?
-    /// The working directory of a member where it is synthetic; nil where the host's own says it.
+    /// The working directory of another member where it is synthetic; nil where the host's own says it.
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]?
 }
 
@@ -44,6 +45,8 @@ public protocol SessionDirectory: AnyObject {
 public protocol PathTranslator: AnyObject {
     /// The guest path of an absolute host path, or nil where the guest's view does not hold it.
     func guestPath(fromHost path: [UInt8]) -> [UInt8]?
+    /// The calling process's working directory as getcwd(2) tells it.
+    func guestWorkingDirectory() throws(GuestErrno) -> [UInt8]
 }
 
 /// What the synthetic files have to know of the guest's view.

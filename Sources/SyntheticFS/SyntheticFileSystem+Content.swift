@@ -28,7 +28,7 @@ extension SyntheticFileSystem {
         let process = scope.process
         let record = session.record(of: process) ?? ProcessRecord()
         switch file {
-        case .auxv: return try memory(of: process, record.auxvStart, record.auxvEnd)
+        case .auxv: return try auxiliaryVector(process, record)
         case .environ: return try memory(of: process, record.envStart, record.envEnd)
         case .cmdline: return try commandLine(process, record)
         case .children: return children(try HostFile.read(hostPath))
@@ -80,6 +80,28 @@ extension SyntheticFileSystem {
         return bytes
     }
 
+    /// The auxiliary vector with its AT_NULL, found on the initial stack behind argc, argv and envp.
+    private func auxiliaryVector(_ process: Int32, _ record: ProcessRecord) throws(HostError) -> [UInt8] {
+        let stack = try memory(of: process, record.stackStart, record.argStart)
+        return stack.withUnsafeBytes { bytes in
+            func word(_ index: Int) -> UInt64? {
+                let offset = index.multipliedReportingOverflow(by: 8)
+                guard !offset.overflow, offset.partialValue >= 0, offset.partialValue < bytes.count - 7 else { return nil }
+                return bytes.loadUnaligned(fromByteOffset: offset.partialValue, as: UInt64.self)
+            }
+            guard let count = word(0), count < 1 << 24 else { return [] }
+            var index = Int(count) + 2
+            while let pointer = word(index), pointer != 0 { index += 1 }
+            let start = index + 1
+            index = start
+            while let key = word(index), word(index + 1) != nil {
+                index += 2
+                if key == 0 { return Array(bytes[(start * 8)..<(index * 8)]) }
+            }
+            return []
+        }
+    }
+
     /// As get_mm_cmdline in fs/proc/base.c: a program that wrote over the end of its arguments has set a title.
     private func commandLine(_ process: Int32, _ record: ProcessRecord) throws(HostError) -> [UInt8] {
         let arguments = try memory(of: process, record.argStart, record.argEnd)
@@ -125,18 +147,16 @@ extension SyntheticFileSystem {
         var output: [UInt8] = []
         var rest = host[...]
         while let line = rest.takeLine() {
-            guard let slash = line.firstIndex(of: UInt8(ascii: "/")), line.first != UInt8(ascii: "N") else {
-                output.append(contentsOf: line)
-                output.append(0x0a)
-                continue
+            output.append(contentsOf: line)
+            // Abstract addresses begin with @.
+            if let slash = line.firstIndex(of: UInt8(ascii: "/")), slash > line.startIndex, line[slash - 1] == 0x20 {
+                let path = Array(line[slash...])
+                output.removeLast(path.count + 1)
+                if let shown = translator?.guestPath(fromHost: path) {
+                    output.append(0x20)
+                    output.append(contentsOf: shown)
+                }
             }
-            guard let shown = translator?.guestPath(fromHost: Array(line[slash...])) else {
-                output.append(contentsOf: line[line.startIndex..<slash].dropLast())
-                output.append(0x0a)
-                continue
-            }
-            output.append(contentsOf: line[line.startIndex..<slash])
-            output.append(contentsOf: shown)
             output.append(0x0a)
         }
         return output

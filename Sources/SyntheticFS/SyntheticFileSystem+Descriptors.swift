@@ -4,29 +4,31 @@ import LinuxABI
 
 /// Open synthetic objects: making them, recognising them, keeping their content current.
 extension SyntheticFileSystem {
-    /// Whether `descriptor` has to be looked at before a read or getdents. One bit test; false is certain.
+    /// Whether `descriptor` has to be looked at before a read. One bit test.
     @inlinable
     @inline(__always)
     public func mayBeSynthetic(_ descriptor: Int32) -> Bool { flags.contains(descriptor) }
 
-    /// A descriptor came to a number by another way than `open`: dup(2), fcntl F_DUPFD, SCM_RIGHTS, pidfd_getfd(2).
-    public func noteDescriptor(_ descriptor: Int32, copyOf original: Int32? = nil) {
-        if let original, !flags.contains(original) { return }
-        if original == nil && name(ofDescriptor: descriptor) == nil { return }
-        flags.insert(descriptor, fresh: false)
+    /// `copy` is a duplicate of `descriptor` (dup(2), fcntl F_DUPFD). A bit test where that is no synthetic one.
+    @inlinable
+    @inline(__always)
+    public func noteDuplicate(_ copy: Int32, of descriptor: Int32) {
+        if flags.contains(descriptor) { flags.insert(copy, fresh: false) }
     }
 
-    func adoptInheritedDescriptors() {
+    /// A descriptor came from elsewhere: over exec, by SCM_RIGHTS.
+    public func noteReceived(_ descriptor: Int32) {
+        if name(ofDescriptor: descriptor) != nil { flags.insert(descriptor, fresh: false) }
+    }
+
+    func noteInheritedDescriptors() {
         guard let names = try? HostFile.list([UInt8]("/proc/self/fd")) else { return }
         for name in names {
-            if let descriptor = name[...].decimal { noteDescriptor(descriptor) }
+            if let descriptor = name[...].decimal { noteReceived(descriptor) }
         }
     }
 
-    public func path(ofDescriptor descriptor: Int32) -> [UInt8]? {
-        guard flags.contains(descriptor) else { return nil }
-        return name(ofDescriptor: descriptor)?.path
-    }
+    public func path(ofDescriptor descriptor: Int32) -> [UInt8]? { name(ofDescriptor: descriptor)?.path }
 
     /// What a descriptor is called, where it is one of the memfds behind synthetic objects.
     func name(ofDescriptor descriptor: Int32) -> (path: [UInt8], isDirectory: Bool)? {
@@ -43,8 +45,10 @@ extension SyntheticFileSystem {
     public func open(_ path: [UInt8], flags: Int32) throws(GuestErrno) -> Int32 {
         guard let node = node(at: path) else { throw .ENOENT }
         if flags & HostFlags.O_PATH != 0 {
-            if case .hostFile = node.content { return try openHost(node.hostPath, flags: flags) }
-            return try publish([], path: path, isDirectory: node.isDirectory, flags: flags)
+            switch node.content {
+            case .hostFile, .hostWritable, .device, .hostDirectory: return try openHost(node.hostPath, flags: flags)
+            default: return try publish([], path: path, isDirectory: node.isDirectory, flags: flags)
+            }
         }
         let writes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0
         switch node.content {
@@ -69,15 +73,9 @@ extension SyntheticFileSystem {
         try guestDescriptor(HostFile.open(path, flags: flags & ~O_CREAT | O_NOFOLLOW))
     }
 
-    /// The result of an open that gave the guest a descriptor; its own limit counts, not the host's.
     private func guestDescriptor(_ result: Int) throws(GuestErrno) -> Int32 {
         guard result >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -result)) }
-        let descriptor = Int32(truncatingIfNeeded: result)
-        if InternalDescriptors.base != .max && UInt64(result) >= InternalDescriptors.guestLimit {
-            HostFile.close(descriptor)
-            throw .EMFILE
-        }
-        return descriptor
+        return Int32(truncatingIfNeeded: result)
     }
 
     /// A new descriptor, at the lowest free number and for reading only, of a memfd that holds `content`.
@@ -131,27 +129,36 @@ extension SyntheticFileSystem {
         if flags.takeFresh(descriptor) { return }
         guard let node = node(at: path) else { throw .ESRCH }
         let content = try content(of: node, path)
-        let opened = HostFile.open(HostFile.descriptorPath(descriptor), flags: O_RDWR | O_CLOEXEC)
+        // Another thread of the guest may put something else at the number at any time, and that must not be written to. So
+        // the object is held at a number of vmrun's, and looked at there again.
+        let lowest = InternalDescriptors.base == .max ? 0 : InternalDescriptors.base
+        let held = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(lowest))
+        guard held >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -held)) }
+        let copy = Int32(truncatingIfNeeded: held)
+        defer { HostFile.close(copy) }
+        guard let name = name(ofDescriptor: copy), name.path == path else { return }
+        let opened = HostFile.open(HostFile.descriptorPath(copy), flags: O_RDWR | O_CLOEXEC)
         guard opened >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -opened)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: opened))
         defer { HostFile.close(writer) }
         try replaceContent(writer, content)
     }
 
-    /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. nil where `descriptor` is not a
-    /// synthetic directory. EINVAL where not even one record fits.
+    /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
+    /// answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no synthetic directory. EINVAL where not
+    /// even one record fits.
     public func getdents64(
         _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
-    ) throws(GuestErrno) -> Int? {
-        guard let name = name(ofDescriptor: descriptor) else { return nil }
-        guard name.isDirectory else { throw .ENOTDIR }
+    ) throws(GuestErrno) -> Int {
+        guard let name = name(ofDescriptor: descriptor), name.isDirectory else { throw .ENOTDIR }
         let offset = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
         guard offset >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -offset)) }
         if offset == 0 { try refresh(descriptor, name.path) }
         let count = Host.raw(
             Int32(SYS_pread64), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, offset)
         guard count >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -count)) }
-        let whole = DirectoryRecords.wholeRecords(in: UnsafeRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]))
+        let whole = DirectoryRecords.wholeRecords(
+            in: UnsafeRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]))
         if whole == 0 && (count > 0 || buffer.count == 0) { throw .EINVAL }
         _ = Host.raw(Int32(SYS_lseek), Int(descriptor), offset + whole, Int(SEEK_SET))
         return whole
@@ -162,8 +169,11 @@ extension SyntheticFileSystem {
         name(ofDescriptor: descriptor).map { !$0.isDirectory } ?? false
     }
 
-    /// A guest's memfd name, changed where it would pass for one of these objects.
-    public static func sanitizeMemfdName(_ name: [UInt8]) -> [UInt8] {
-        name.hasPrefix(SyntheticName.prefix) ? [UInt8(ascii: "_")] + name : name
+    /// Changes the name of a guest's memfd, NUL-terminated, where it would pass for one of these objects.
+    public static func sanitize(memfdName name: UnsafeMutableBufferPointer<CChar>) {
+        let prefix = SyntheticName.prefix
+        guard name.count > prefix.utf8CodeUnitCount else { return }
+        for index in 0..<prefix.utf8CodeUnitCount where UInt8(bitPattern: name[index]) != prefix.utf8Start[index] { return }
+        name[0] = CChar(bitPattern: UInt8(ascii: "_"))
     }
 }

@@ -28,7 +28,7 @@ public final class SyntheticFileSystem: SyntheticTree {
         self.sharedMemory = sharedMemory
         devices = HostDevices()
         flags = DescriptorFlags()
-        adoptInheritedDescriptors()
+        noteInheritedDescriptors()
     }
 
     public var mountPoints: [[UInt8]] { [[UInt8]("/proc"), [UInt8]("/dev")] }
@@ -51,7 +51,7 @@ public final class SyntheticFileSystem: SyntheticTree {
             }
             return .magicLink(hostPath: hostPath)
         case .workingDirectory(let scope):
-            guard let path = session.syntheticWorkingDirectory(of: scope.process) else {
+            guard let path = syntheticWorkingDirectory(of: scope.process) else {
                 return .magicLink(hostPath: node.hostPath)
             }
             return .symbolicLink(target: path)
@@ -63,6 +63,15 @@ public final class SyntheticFileSystem: SyntheticTree {
             if text.hasPrefix("/proc/") && self.node(at: text) != nil { return .symbolicLink(target: text) }
             return .magicLink(hostPath: node.hostPath)
         }
+    }
+
+    /// The working directory of a process where it is synthetic: the host's own is parked elsewhere then.
+    private func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? {
+        guard process == ownProcess else { return session.syntheticWorkingDirectory(of: process) }
+        guard let path = try? translator?.guestWorkingDirectory(), case .directory? = node(at: path)?.content else {
+            return nil
+        }
+        return path
     }
 
     /// Where a member's program can be reached whatever became of its name.
@@ -85,8 +94,7 @@ public final class SyntheticFileSystem: SyntheticTree {
             }
             return session.executablePath(of: process)
         case .workingDirectory(let scope):
-            return session.syntheticWorkingDirectory(of: scope.process)
-                ?? HostFile.readlink(node.hostPath).map(guestLinkText)
+            return syntheticWorkingDirectory(of: scope.process) ?? HostFile.readlink(node.hostPath).map(guestLinkText)
         case .descriptor: return HostFile.readlink(node.hostPath).map(guestLinkText)
         default: return nil
         }

@@ -1,11 +1,11 @@
 /// How the memfd behind a synthetic object is named: `vmrun:` and the guest path, directories with a slash at the end. The
 /// kernel shows that as the target of /proc/self/fd/N.
-enum SyntheticName {
+public enum SyntheticName {
     static let prefix: StaticString = "vmrun:"
     static let linkPrefix: StaticString = "/memfd:vmrun:"
     static let deletedSuffix: StaticString = " (deleted)"
     /// What memfd_create(2) takes, without the NUL.
-    static let limit = 249
+    public static let limit = 249
 
     static func name(path: [UInt8], isDirectory: Bool) -> [UInt8] {
         var name = [UInt8](prefix)
