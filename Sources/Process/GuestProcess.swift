@@ -19,6 +19,8 @@ public protocol SystemCallServer: AnyObject {
 public final class GuestProcess {
     public let memory: AddressSpace
     public let files: FileSystemContext
+    /// /proc and /dev.
+    public let synthetic: SyntheticFileSystem
     public let actions: SignalActions
     public let session: Session
     public let server: any SystemCallServer
@@ -44,13 +46,15 @@ public final class GuestProcess {
     var threads: [GuestThread] = []
 
     init(
-        memory: AddressSpace, files: FileSystemContext, actions: SignalActions, session: Session,
+        memory: AddressSpace, files: FileSystemContext, synthetic: SyntheticFileSystem, actions: SignalActions,
+        session: Session,
         server: any SystemCallServer, timeout: UInt64, machine: GuestMachine, system: KVMSystem, vdso: HostVDSO,
         executablePath: [UInt8], record: ProcessRecord,
         observer: ExecutionObserver, isHelper: Bool
     ) {
         self.memory = memory
         self.files = files
+        self.synthetic = synthetic
         self.actions = actions
         self.session = session
         self.server = server

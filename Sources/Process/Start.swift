@@ -13,7 +13,7 @@ import Sysroot
 public enum ProcessStart {
     /// Loads the program that `plan` describes and runs it. Never returns: errors end the process with a sentence.
     public static func run(
-        _ program: PreparedProgram, plan: ExecPlan, files: FileSystemContext, session: Session,
+        _ program: PreparedProgram, plan: ExecPlan, files: FileSystemContext, synthetic: SyntheticFileSystem, session: Session,
         server: any SystemCallServer
     ) -> Never {
         let system: KVMSystem
@@ -64,7 +64,7 @@ public enum ProcessStart {
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         let process = GuestProcess(
-            memory: memory, files: files, actions: actions, session: session, server: server, timeout: plan.timeout,
+            memory: memory, files: files, synthetic: synthetic, actions: actions, session: session, server: server, timeout: plan.timeout,
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false)
         process.notifyDescriptor = plan.notifyDescriptor

@@ -55,7 +55,8 @@ extension GuestThread {
         let shared = process
         let child = GuestProcess(
             memory: shared.memory,
-            files: request.has(CloneRequest.fs) ? shared.files : FileSystemContext(copying: shared.files),
+            files: request.has(CloneRequest.fs) ? shared.files : shared.files.copy(),
+            synthetic: shared.synthetic,
             actions: request.has(CloneRequest.sighand) ? shared.actions : shared.actions.copy(),
             session: shared.session, server: shared.server, timeout: shared.timeout, machine: machine,
             system: shared.system, vdso: shared.vdso, executablePath: shared.executablePath, record: shared.record,

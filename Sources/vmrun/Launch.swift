@@ -33,7 +33,7 @@ enum Launch {
                 RootConfiguration.Bind(hostPath: absolute(bind.host), guestPath: bind.guest, readOnly: bind.isReadOnly))
         }
         configuration.rootPath = absolute(root)
-        let files = openFiles(configuration, session)
+        let (files, synthetic) = openFiles(configuration, session)
         enterWorkingDirectory(options, files)
 
         let environment = guestEnvironment(options)
@@ -41,7 +41,7 @@ enum Launch {
         var plan = ExecPlan()
         plan.timeout = options.timeout
         plan.blockedMask = inheritedMask()
-        ProcessStart.run(prepared, plan: plan, files: files, session: session, server: LinuxSystemCalls())
+        ProcessStart.run(prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
     }
 
     /// The sentence for a path of the user's that cannot be used.
@@ -85,7 +85,7 @@ enum Launch {
         return HostPath.textOfDescriptor(Int32(descriptor)) ?? path
     }
 
-    private static func openFiles(_ configuration: RootConfiguration, _ session: Session) -> FileSystemContext {
+    private static func openFiles(_ configuration: RootConfiguration, _ session: Session) -> (FileSystemContext, SyntheticFileSystem) {
         let isHostRoot = configuration.rootPath == [UInt8(ascii: "/")]
         let tree = SyntheticFileSystem(
             configuration: SyntheticConfiguration(
@@ -97,7 +97,7 @@ enum Launch {
         do throws(HostError) {
             let files = try FileSystemContext(configuration: configuration, tree: tree)
             tree.translator = files
-            return files
+            return (files, tree)
         } catch {
             Message.fail("the sysroot \(text(configuration.rootPath)) \(why(error.number))")
         }
@@ -190,14 +190,14 @@ enum Launch {
         guard let configuration = RootConfiguration(decoding: plan.root) else {
             Message.fail("the exec plan names no root")
         }
-        let files = openFiles(configuration, session)
+        let (files, synthetic) = openFiles(configuration, session)
         do throws(ImageError) {
             let program = try PreparedProgram(
                 executable: plan.executable, interpreter: plan.interpreter < 0 ? nil : plan.interpreter,
                 argv: plan.arguments, envp: plan.environment, execfn: plan.execfn, executablePath: plan.executablePath,
                 comm: plan.comm, limits: ArgumentLimits.current())
             setCloseOnExec(plan)
-            ProcessStart.run(program, plan: plan, files: files, session: session, server: LinuxSystemCalls())
+            ProcessStart.run(program, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
         } catch {
             // The old program is gone: as Linux, there is nobody left to tell but by a signal.
             vmrun_die_by_signal(SIGKILL)

@@ -47,6 +47,8 @@ class Fixture:
     timeout: float = 30
     unprivileged: bool = False
     alone: bool = False
+    #: The case that runs this fixture instead of the usual test.
+    run_by: str | None = None
     skip: str | None = None
     skip_variants: dict = dataclasses.field(default_factory=dict)
 
