@@ -62,11 +62,12 @@ extension GuestThread {
 
         // From here to the child's first steps no signal may run a handler on a half-made process.
         let mask = signals.mask
+        let isSingle = process.threadCount == 1
         vmrun_set_host_mask(~0)
         lockForFork()
         let hostFlags = request.flags & (CloneRequest.parent | CloneRequest.ptrace | CloneRequest.untraced)
         let result: Int
-        if process.threadCount == 1 || hostFlags != 0 || request.exitSignal != UInt64(SIGCHLD) {
+        if isSingle || hostFlags != 0 || request.exitSignal != UInt64(SIGCHLD) {
             result = Host.raw(Int32(SYS_clone), Int(hostFlags | request.exitSignal))
         } else {
             // Other threads may be inside the allocator: libc's fork makes it whole again in the child.
