@@ -10,7 +10,8 @@ extension AddressSpace {
         lock.lock()
         defer { lock.unlock() }
         guard Arena.contains(GuestAddress(address)), let stack = regions.region(endingAbove: address) else { return false }
-        if stack.start <= address { return true }
+        // Mapped by now, by another thread; where the host disagrees the fault is real.
+        if stack.start <= address { return isMappedOnHost(Arena.pageDown(address)) }
         guard stack.flags.contains(.growsDown) else { return false }
         // Further than asked: finding the address of each fault costs several exits.
         let page = Arena.pageDown(address)
