@@ -59,5 +59,5 @@ public struct HostAuxiliaryValues {
         return values
     }
 
-    private static func value(_ key: UInt64) -> UInt64 { UInt64(getauxval(UInt(key))) }
+    private static func value(_ key: UInt64) -> UInt64 { UInt64(vmrun_auxiliary_value(UInt(key))) }
 }

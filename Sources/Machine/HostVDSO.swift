@@ -34,7 +34,7 @@ public struct HostVDSO {
                 high = max(high, range.end)
             }
         }
-        let base = UInt64(getauxval(UInt(AT_SYSINFO_EHDR)))
+        let base = UInt64(vmrun_auxiliary_value(UInt(AT_SYSINFO_EHDR)))
         if base >= low && base < high {
             (start, end, header) = (low, high, base)
         } else {

@@ -125,7 +125,7 @@ extension GuestThread {
         for thread in process.threads { thread.cpu.forget() }
         cpu.forget()
         for machine in process.observer.machines { machine.forget() }
-        process.session.addSelf(process.pid)
+        process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
         process.isHelper = false
         process.threads = [self]
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }

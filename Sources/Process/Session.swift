@@ -97,12 +97,14 @@ public final class Session: SessionDirectory {
         if find(pid) != nil { return true }
         guard let index = claim(pid) else { return false }
         slot(index).storeBytes(of: 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
+        slot(index).storeBytes(of: ProcessRecord(), toByteOffset: Self.recordOffset, as: ProcessRecord.self)
         return true
     }
 
-    /// Enters the calling process with its start time.
-    public func addSelf(_ pid: Int32) {
+    /// Enters the calling process with its start time and what it publishes.
+    public func addSelf(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
         guard let index = claim(pid) else { return }
+        publish(pid, record: record, executable: executable)
         slot(index).storeBytes(of: ProcessStat.startTime(pid) ?? 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
     }
 
@@ -130,7 +132,7 @@ public final class Session: SessionDirectory {
     // MARK: Records
 
     /// Publishes what /proc shows of `pid`.
-    public func publish(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
+    private func publish(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
         guard let index = find(pid) else { return }
         let target = slot(index)
         target.storeBytes(of: record, toByteOffset: Self.recordOffset, as: ProcessRecord.self)
@@ -154,9 +156,23 @@ public final class Session: SessionDirectory {
         return Array(bytes)
     }
 
-    /// Host threads of a guest process are its guest threads: vmrun has none of its own but the watchdog's, which exists with
-    /// `--timeout` only.
-    public func isGuestThread(_ thread: Int32, of pid: Int32) -> Bool { true }
+    /// Host threads of a guest process are its guest threads, but for the watchdog's, which vmrun names, and the one by which
+    /// newer kernels have each VM recover huge pages, which KVM names.
+    public func isGuestThread(_ thread: Int32, of pid: Int32) -> Bool {
+        guard thread != pid else { return true }
+        let path = "/proc/\(pid)/task/\(thread)/comm"
+        let descriptor = path.withCString {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
+        }
+        guard descriptor >= 0 else { return false }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { buffer in
+            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
+            guard count > 0 else { return false }
+            let name = buffer[0..<count]
+            return !name.starts(with: "kvm-nx-lpage-re".utf8) && !name.starts(with: Watchdog.threadName.utf8)
+        }
+    }
 
     /// The host's mask is the guest's, but for the signals that vmrun never blocks.
     public func blockedSignals(ofThread thread: Int32, of pid: Int32) -> UInt64? { nil }

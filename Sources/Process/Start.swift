@@ -68,8 +68,7 @@ public enum ProcessStart {
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false)
         process.notifyDescriptor = plan.notifyDescriptor
-        session.addSelf(process.pid)
-        session.publish(process.pid, record: record, executable: program.executablePath)
+        session.addSelf(process.pid, record: record, executable: program.executablePath)
         setName(program.comm)
 
         let thread = GuestThread(process: process, cpu: cpu)
@@ -106,7 +105,7 @@ public enum ProcessStart {
         var name = [UInt8](comm.prefix(15))
         name.append(0)
         name.withUnsafeBytes {
-            _ = Host.raw(Int32(SYS_prctl), 15 /* PR_SET_NAME */, Int(bitPattern: $0.baseAddress))
+            _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), Int(bitPattern: $0.baseAddress))
         }
     }
 }

@@ -132,7 +132,7 @@ extension GuestThread {
         let process = thread.process
         thread.attach()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
-        process.session.addSelf(process.pid)
+        process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
         let request = birth.request
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }
         thread.clearChildTid = request.has(CloneRequest.childClearTid) ? request.childTid : 0

@@ -14,6 +14,8 @@ enum Clock {
 /// `--timeout`: ends the run where a thread stays in the guest too long without a system call.
 enum Watchdog {
     static let exitStatus: Int32 = 124
+    /// By which /proc tells the watchdog's thread from the guest's.
+    static let threadName = "vmrun-watchdog"
     private static let stackSize: UInt64 = 128 << 10
 
     /// Starts watching `process`. Does nothing without a timeout.
@@ -36,6 +38,7 @@ enum Watchdog {
     }
 
     private static func watch(_ process: GuestProcess) {
+        threadName.withCString { _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), $0.argument) }
         while true {
             var pause = timespec(tv_sec: 0, tv_nsec: 100_000_000)
             _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }

@@ -303,8 +303,32 @@ public final class GuestCPU {
                 return exception(offset / ShimLayout.stubSize)
             }
         }
+        return foreignPortAccess()
+    }
+
+    /// The guest's own IN or OUT at vmrun's port, the only one that its I/O bitmap lets through: a protection fault, as every
+    /// port is on Linux. KVM has begun the access and must be let finish it before the context is put back.
+    private func foreignPortAccess() -> GuestEvent {
+        let accumulator = registers.pointee.rax
+        vcpu.run.pointee.immediate_exit = 1
+        _ = vcpu.enter()
+        vcpu.run.pointee.immediate_exit = 0
+        registers.pointee.rip &-= portInstructionLength(endingAt: registers.pointee.rip)
+        registers.pointee.rax = accumulator
+        markRegistersChanged()
         return .fault(
             GuestFault(signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection))
+    }
+
+    /// Only byte-wide accesses fit the bitmap's one open port: IN and OUT with the port in the second byte, else in DX.
+    private func portInstructionLength(endingAt rip: UInt64) -> UInt64 {
+        var bytes: (UInt8, UInt8) = (0, 0)
+        guard machine.isGuestMemory(rip &- 2, 2), let source = UnsafeRawPointer(bitPattern: UInt(rip &- 2)) else {
+            return 1
+        }
+        // SAFETY: inside the arena; the routine survives faults.
+        guard vmrun_copy(&bytes, source, 2) == 0 else { return 1 }
+        return (bytes.0 == 0xe4 || bytes.0 == 0xe6) && bytes.1 == UInt8(ShimLayout.port) ? 2 : 1
     }
 
     /// KVM_RUN was left at an arbitrary instruction. Brings a context that stands in the shim to the user's.
