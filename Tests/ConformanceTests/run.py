@@ -120,7 +120,7 @@ def main():
     # Only what the selection needs, and before the first test: a compiler beside it would disturb.
     wanted = {test.name.removeprefix("unprivileged/").split(":")[0] for test in tests}
     pairs = [(fixture, variant) for fixture in fixtures for variant in fixture.variants
-             if f"{fixture.name}.{variant}" in wanted]
+             if f"{fixture.name}.{variant}" in wanted or not options.k]
     complaints.update(builder.build_all(pairs, options.j))
     if options.build_only:
         for (name, variant), complaint in complaints.items():

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import os
 import subprocess
 
 from harness.manifest import VARIANTS
@@ -24,28 +25,30 @@ class Builder:
     def path(self, fixture, variant):
         return self.output / variant / fixture.name
 
-    def command(self, fixture, variant):
+    def command(self, fixture, variant, output):
         compiler, *flags = VARIANTS[variant]
         flags = [*COMMON_FLAGS, *flags, "-I", str(self.sources)]
         if compiler == "musl-gcc":
             flags += MUSL_FLAGS
-        return [compiler, *flags, *fixture.flags, str(fixture.source), "-o", str(self.path(fixture, variant)), "-lm"]
+        return [compiler, *flags, *fixture.flags, str(fixture.source), "-o", str(output),
+                *([] if variant == "bare" else ["-lm"])]
 
     def build(self, fixture, variant):
         """Build one; return an empty string, or what the compiler said."""
         target = self.path(fixture, variant)
-        command = self.command(fixture, variant)
-        if variant == "bare":
-            command.remove("-lm")
-        key = hashlib.sha256("\0".join([*command, self.headers_hash]).encode() + fixture.source.read_bytes())
+        # Renamed when complete: two workers may want the same fixture.
+        new = target.with_name(f"{target.name}.{os.getpid()}.new")
+        command = self.command(fixture, variant, new)
+        key = hashlib.sha256("\0".join([*self.command(fixture, variant, target), self.headers_hash]).encode())
+        key.update(fixture.source.read_bytes())
         key_file = target.with_name(target.name + ".key")
         if target.exists() and key_file.exists() and key_file.read_text() == key.hexdigest():
             return ""
         target.parent.mkdir(parents=True, exist_ok=True)
-        key_file.unlink(missing_ok=True)
         result = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if result.returncode != 0:
             return result.stderr or f"{command[0]} failed"
+        os.replace(new, target)
         key_file.write_text(key.hexdigest())
         return ""
 

@@ -57,12 +57,17 @@ class Context:
         root = ["--sysroot", str(sysroot)] if sysroot else []
         return [str(self.vmrun), *root, *options, *map(str, command)]
 
-    def natively(self, command, sysroot=None):
+    def natively(self, command, sysroot=None, mounts=True):
+        """In a sysroot: under chroot, with the host's /proc and /dev in it unless mounts is false."""
+        command = list(map(str, command))
         if not sysroot:
-            return list(map(str, command))
-        if os.geteuid() == 0:
-            return ["chroot", str(sysroot), *map(str, command)]
-        return ["unshare", "--map-root-user", "--root", str(sysroot), *map(str, command)]
+            return command
+        namespaces = ["unshare", "--mount", "--propagation", "private"]
+        if os.geteuid() != 0:
+            namespaces.append("--map-root-user")
+        # The mounts are in a namespace that ends with the command.
+        script = ['mount --rbind /proc "$0/proc"', 'mount --rbind /dev "$0/dev"'] if mounts else []
+        return [*namespaces, "sh", "-c", " && ".join([*script, 'exec chroot "$0" "$@"']), str(sysroot), *command]
 
     # Runs
 
@@ -77,9 +82,9 @@ class Context:
         return result
 
     def same_as_native(self, command, *options, sysroot=None, normalise=lambda text: text, native_status=0,
-                       **arguments):
+                       mounts=True, **arguments):
         """Run a command natively, then under vmrun; output and status must be the same. Return the native run."""
-        native = self.run(self.natively(command, sysroot), **arguments)
+        native = self.run(self.natively(command, sysroot, mounts), **arguments)
         check(native.status == native_status, f"native: {native.describe()}", native.transcript())
         check(not native.leaked, "native: left processes behind: " + "; ".join(native.leaked))
         if self.native_only:

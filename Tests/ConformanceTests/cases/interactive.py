@@ -1,0 +1,261 @@
+"""A shell on a terminal, as somebody uses it. Each scenario is played natively first, then under vmrun."""
+
+import os
+import re
+import signal
+
+from harness.context import ENVIRONMENT
+from harness.registry import case, check
+from harness.terminal import terminal
+
+PROMPT = r"prompt> "
+SHELLS = {
+    "busybox": ("busybox", ["/bin/sh", "-i"]),
+    "bash": ("debian", ["/bin/bash", "--norc", "--noprofile", "-i"]),
+}
+
+
+def scenario(play):
+    """Make the function a case for each shell. It gets the terminal, before the first prompt."""
+    for shell, (root, command) in SHELLS.items():
+        def run(context, root=root, command=command):
+            for command_line in [context.natively(command, context.root(root)),
+                                 context.under_vmrun(command, "--timeout", "0", sysroot=context.root(root))]:
+                if context.native_only and command_line[0] == str(context.vmrun):
+                    continue
+                environment = {**ENVIRONMENT, "PS1": "prompt> ", "HISTFILE": "/dev/null"}
+                with terminal(command_line, env=environment) as shown:
+                    before = shown.settings()
+                    play(shown)
+                    check(shown.settings()[:6] == before[:6], "the terminal's settings are not as they were",
+                          shown.transcript[-2000:])
+        run.__module__ = play.__module__
+        case(f"{shell}-{play.__name__.replace('_', '-')}", needs_vmrun=False)(run)
+    return play
+
+
+def enter(shown, text):
+    """Type a command line. Always at a prompt: what is typed while the shell changes the terminal may be lost."""
+    shown.expect(PROMPT)
+    shown.line(text)
+
+
+def start(shown, script):
+    """Start a foreground job that says when it runs: only then do the keys reach it and not the shell."""
+    enter(shown, f"sh -c 'echo started; {script}'")
+    shown.expect(r"\nstarted\n")
+
+
+def leave(shown, status=0):
+    enter(shown, f"exit {status}")
+    ended = shown.wait()
+    check(ended == status, f"the shell ended with {ended} instead of {status}", shown.transcript[-2000:])
+
+
+@scenario
+def prompt_and_exit_status(shown):
+    enter(shown, "echo $((6 * 7))")
+    shown.expect(r"\n42\n")
+    enter(shown, "false; echo status $?")
+    shown.expect(r"\nstatus 1\n")
+    leave(shown, 23)
+
+
+@scenario
+def end_of_input(shown):
+    shown.expect(PROMPT)
+    shown.type("\x04")
+    check(shown.wait() == 0, "^D does not end the shell")
+
+
+@scenario
+def it_is_a_terminal(shown):
+    enter(shown, "test -t 0 && test -t 1 && test -t 2 && echo three terminals")
+    shown.expect(r"\nthree terminals\n")
+    enter(shown, "stty size < /dev/tty")
+    shown.expect(r"\n24 80\n")
+    leave(shown)
+
+
+@scenario
+def line_editing(shown):
+    # Backspace, the beginning of the line, its end, a line given up.
+    shown.expect(PROMPT)
+    shown.type("echo onex\x7f two")
+    shown.type("\x01\x05 three\r")
+    shown.expect(r"\none two three\n")
+    enter(shown, "echo wrong\x15echo right")
+    shown.expect(r"\nright\n")
+    # The line before, again.
+    enter(shown, "\x1b[A")
+    shown.expect(r"\nright\n")
+    leave(shown)
+
+
+@scenario
+def completion(shown):
+    enter(shown, "ls -d /et\t")
+    shown.expect(r"\n/etc/?\n")
+    leave(shown)
+
+
+@scenario
+def interrupt_kills_the_foreground_job(shown):
+    start(shown, "exec sleep 100")
+    shown.type("\x03")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 130\n")
+    leave(shown)
+
+
+@scenario
+def interrupt_ends_a_pipeline(shown):
+    start(shown, "exec sleep 100' | cat | sh -c 'exec cat")
+    shown.type("\x03")
+    leave(shown)
+
+
+@scenario
+def interrupt_of_a_loop(shown):
+    enter(shown, "echo started; while :; do :; done")
+    shown.expect(r"\nstarted\n")
+    shown.type("\x03")
+    leave(shown)
+
+
+@scenario
+def interrupt_at_the_prompt_gives_a_new_one(shown):
+    shown.expect(PROMPT)
+    shown.type("not a command\x03")
+    enter(shown, "echo still here")
+    shown.expect(r"\nstill here\n")
+    leave(shown)
+
+
+@scenario
+def quit_kills(shown):
+    enter(shown, "ulimit -c 0")
+    start(shown, "exec sleep 100")
+    shown.type("\x1c")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 131\n")
+    leave(shown)
+
+
+@scenario
+def stop_and_foreground(shown):
+    start(shown, "exec sleep 2")
+    shown.type("\x1a")
+    shown.expect(r"Stopped")
+    enter(shown, "jobs")
+    shown.expect(r"Stopped.*sleep 2")
+    enter(shown, "fg; echo status $?")
+    shown.expect(r"\nstatus 0\n", timeout=20)
+    leave(shown)
+
+
+@scenario
+def stop_and_background(shown):
+    start(shown, "exec sleep 3")
+    shown.type("\x1a")
+    shown.expect(r"Stopped")
+    enter(shown, "bg")
+    enter(shown, "jobs")
+    shown.expect(r"Running.*sleep 3")
+    enter(shown, "wait; echo waited")
+    shown.expect(r"\nwaited\n", timeout=20)
+    leave(shown)
+
+
+@scenario
+def killed_while_stopped(shown):
+    start(shown, "exec sleep 100")
+    shown.type("\x1a")
+    shown.expect(r"Stopped")
+    enter(shown, "kill %1; fg; echo after $?")
+    shown.expect(r"\nafter \d+\n")
+    leave(shown)
+
+
+@scenario
+def background_job_may_not_read(shown):
+    enter(shown, "cat > /dev/null &")
+    enter(shown, "sleep 0.5; jobs")
+    shown.expect(r"Stopped.*cat")
+    enter(shown, "kill -9 %1; wait %1; echo gone")
+    shown.expect(r"\ngone\n")
+    # Until the shell has told of it, it will not leave.
+    enter(shown, "jobs; echo none left")
+    shown.expect(r"\nnone left\n")
+    leave(shown)
+
+
+@scenario
+def a_program_reads_a_line(shown):
+    start(shown, 'read -r x; echo "<$x>"')
+    shown.line("typed at it")
+    shown.expect(r"\n<typed at it>\n")
+    start(shown, "exec cat")
+    shown.line("echoed")
+    shown.expect(r"echoed\nechoed\n")
+    shown.type("\x04")
+    leave(shown)
+
+
+@scenario
+def window_size(shown):
+    enter(shown, "stty size")
+    shown.expect(r"\n24 80\n")
+    shown.resize(50, 132)
+    enter(shown, "stty size")
+    shown.expect(r"\n50 132\n")
+    leave(shown)
+
+
+@scenario
+def window_size_signal_reaches_the_foreground(shown):
+    start(shown, 'trap "stty size; exit 5" WINCH; echo waiting; while :; do sleep 0.1; done')
+    shown.expect(r"waiting\n")
+    shown.resize(33, 99)
+    shown.expect(r"33 99\n")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 5\n")
+    leave(shown)
+
+
+@scenario
+def raw_mode_and_back(shown):
+    enter(shown, "old=$(stty -g); stty raw -echo; echo raw; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty $old")
+    shown.expect(r"\nraw\n")
+    shown.type("\x03\x04\x1a")
+    shown.expect(r"03 04 1a")
+    leave(shown)
+
+
+@scenario
+def hang_up(shown):
+    """The shell is told that the terminal is gone: its job goes, too (the leak check sees to it)."""
+    start(shown, "exec sleep 100")
+    os.kill(shown.pid, signal.SIGHUP)
+    shown.wait()
+
+
+@case()
+def inside_a_shell_of_the_hosts(context):
+    """vmrun as a job of an ordinary shell: it is stopped and continued as one, the terminal is given back."""
+    command = " ".join(context.under_vmrun(["/bin/sh", "-c", "'echo in; read x; echo got $x; exit 9'"],
+                                           sysroot=context.busybox))
+    with terminal(["bash", "--norc", "--noprofile", "-i"], env={**ENVIRONMENT, "PS1": "prompt> "}) as shown:
+        shown.expect(PROMPT)
+        shown.line(command)
+        shown.expect(r"\nin\n")
+        shown.type("\x1a")
+        shown.expect(r"Stopped")
+        shown.line("fg")
+        shown.expect(re.escape(str(context.vmrun)))
+        shown.line("word")
+        shown.expect(r"\ngot word\n")
+        shown.line("echo status $?; stty -a | tr ' ;' '\\n\\n' | grep -x -e echo -e icanon -e isig | wc -l")
+        shown.expect(r"status 9\n3\n")
+        shown.line("exit")
+        shown.wait()
