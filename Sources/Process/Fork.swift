@@ -127,6 +127,8 @@ extension GuestThread {
         for machine in process.observer.machines { machine.forget() }
         process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
         process.isHelper = false
+        for carrier in process.idleCarriers { carrier.cpu.forget() }
+        process.idleCarriers = []
         process.threads = [self]
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }
         do throws(MachineFailure) {
@@ -143,7 +145,7 @@ extension GuestThread {
         }
         Watchdog.start(process)
         vmrun_set_host_mask(signals.mask)
-        runLoop()
+        runToEnd()
     }
 }
 

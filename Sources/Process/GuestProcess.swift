@@ -42,8 +42,13 @@ public final class GuestProcess {
     public internal(set) var executablePath: [UInt8]
     public internal(set) var record: ProcessRecord
 
+    /// Guards the two lists and the status.
     let threadsLock = Lock()
     var threads: [GuestThread] = []
+    /// Host threads without a guest thread, each with its vCPU, waiting for the next.
+    var idleCarriers: [Carrier] = []
+    /// What the process ends with when its last thread calls exit(2): the status of the first thread's.
+    var leaderStatus: Int32 = 0
 
     init(
         memory: AddressSpace, files: FileSystemContext, synthetic: SyntheticFileSystem, actions: SignalActions,
@@ -71,6 +76,11 @@ public final class GuestProcess {
 
     /// Number of live threads.
     public var threadCount: Int { threadsLock.withLock { threads.count } }
+
+    /// Whether `tid` is a live guest thread of this process.
+    public func hasThread(_ tid: Int32) -> Bool {
+        threadsLock.withLock { threads.contains { $0.tid == tid } } || tid == pid
+    }
 
     /// Lets a vfork parent run on.
     func releaseVforkParent() {

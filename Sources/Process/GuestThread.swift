@@ -17,6 +17,10 @@ public final class GuestThread {
     public let scratch: Scratch
     /// set_tid_address(2): where to store zero and wake a futex when this thread ends; 0 for nowhere.
     public var clearChildTid: UInt64 = 0
+    /// set_robust_list(2)'s head, 0 for none. The host kernel has it too, for the death of the whole process.
+    public var robustList: UInt64 = 0
+    /// exit(2) has been called: the run loop is to return.
+    var hasEnded = false
     /// The number of the system call being served, for reports.
     public internal(set) var lastSystemCall: UInt64 = 0
     /// Monotonic nanoseconds at which this thread last entered the guest, 0 while it is outside. Kept only with a watchdog.

@@ -1,7 +1,7 @@
 import CShim
 import Host
 
-/// Fields of the host's /proc/PID/stat.
+/// Fields of the host's /proc.
 enum ProcessStat {
     /// Start time in clock ticks since boot (field 22), which together with the pid names a process for good. Nil where there
     /// is no such process.
@@ -30,6 +30,31 @@ enum ProcessStat {
                 }
             }
             return nil
+        }
+    }
+
+    /// Signals pending for the calling thread alone (SigPnd of /proc/thread-self/status).
+    static func pendingForThread() -> UInt64 {
+        let descriptor = "/proc/thread-self/status".withCString {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
+        }
+        guard descriptor >= 0 else { return 0 }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
+            guard count > 0 else { return 0 }
+            for line in buffer[0..<count].split(separator: UInt8(ascii: "\n")) where line.starts(with: "SigPnd:".utf8) {
+                var value: UInt64 = 0
+                for byte in line.dropFirst(7) {
+                    switch byte {
+                    case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(byte - UInt8(ascii: "0"))
+                    case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+                    default: break
+                    }
+                }
+                return value
+            }
+            return 0
         }
     }
 }

@@ -4,9 +4,9 @@ import Machine
 import Signals
 
 extension GuestThread {
-    /// Runs the guest until this thread or the process ends.
-    func runLoop() -> Never {
-        while true {
+    /// Runs the guest until this thread ends (exit(2)). The end of the process does not return.
+    func runLoop() {
+        while !hasEnded {
             if process.timeout > 0 { enteredAt.pointee = Clock.monotonic() }
             let event = cpu.enter(&host.pointee.attention)
             let entered = enteredAt.pointee
@@ -16,6 +16,7 @@ extension GuestThread {
                 let number = cpu.registers.pointee.rax
                 lastSystemCall = number
                 let result = process.server.serve(self, number: number)
+                if hasEnded { return }
                 if result == VMRUN_ERESTART {
                     cpu.rewindSystemCall(number: number)
                 } else {
@@ -29,6 +30,12 @@ extension GuestThread {
                 fail(failure)
             }
         }
+    }
+
+    /// The run loop of a first thread, whose host thread ends inside `end`.
+    func runToEnd() -> Never {
+        runLoop()
+        process.exitGroup(process.leaderStatus)
     }
 
     /// The attention word is set: other threads' requests first, then the guest's signals.

@@ -156,8 +156,8 @@ public final class Session: SessionDirectory {
         return Array(bytes)
     }
 
-    /// Host threads of a guest process are its guest threads, but for the watchdog's, which vmrun names, and the one by which
-    /// newer kernels have each VM recover huge pages, which KVM names.
+    /// Host threads of a guest process are its guest threads, but for parked carriers and the watchdog's, which vmrun names,
+    /// and the one by which newer kernels have each VM recover huge pages, which KVM names.
     public func isGuestThread(_ thread: Int32, of pid: Int32) -> Bool {
         guard thread != pid else { return true }
         let path = "/proc/\(pid)/task/\(thread)/comm"
@@ -171,6 +171,7 @@ public final class Session: SessionDirectory {
             guard count > 0 else { return false }
             let name = buffer[0..<count]
             return !name.starts(with: "kvm-nx-lpage-re".utf8) && !name.starts(with: Watchdog.threadName.utf8)
+                && !Carrier.parkedName.withUTF8Buffer { name.starts(with: $0) }
         }
     }
 

@@ -69,7 +69,7 @@ public enum ProcessStart {
             observer: observer, isHelper: false)
         process.notifyDescriptor = plan.notifyDescriptor
         session.addSelf(process.pid, record: record, executable: program.executablePath)
-        setName(program.comm)
+        ThreadName(program.comm).apply()
 
         let thread = GuestThread(process: process, cpu: cpu)
         thread.host.pointee.blocked = plan.blockedMask
@@ -81,7 +81,7 @@ public enum ProcessStart {
         process.releaseVforkParent()
         Watchdog.start(process)
         vmrun_set_host_mask(plan.blockedMask)
-        thread.runLoop()
+        thread.runToEnd()
     }
 
     /// A second descriptor of the program file, which /proc/PID/exe leads through.
@@ -98,14 +98,5 @@ public enum ProcessStart {
     private static func chooseLayout() -> Layout {
         let stack = ArgumentLimits.current().stackLimit
         return isRandomized ? Layout.randomized(stackLimit: stack) : Layout.fixed(stackLimit: stack)
-    }
-
-    /// The thread's name, which the guest reads as its own.
-    private static func setName(_ comm: [UInt8]) {
-        var name = [UInt8](comm.prefix(15))
-        name.append(0)
-        name.withUnsafeBytes {
-            _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), Int(bitPattern: $0.baseAddress))
-        }
     }
 }

@@ -6,97 +6,78 @@ import Machine
 import Signals
 
 extension GuestThread {
-    private static let hostStackSize: UInt64 = 512 << 10
-
-    /// What the new host thread is given.
-    private final class Birth {
-        let thread: GuestThread
-        let context: InitialContext
-        let request: CloneRequest
-        /// 0 until the new thread has set itself up, then 1.
-        let ready = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
-
-        init(_ thread: GuestThread, _ context: InitialContext, _ request: CloneRequest) {
-            self.thread = thread
-            self.context = context
-            self.request = request
-            ready.initialize(to: 0)
-        }
-
-        deinit { ready.deallocate() }
-    }
-
-    /// CLONE_THREAD: a host thread of this process with a vCPU of this machine.
+    /// CLONE_THREAD: a carrier of this process takes the new thread.
     func startThread(_ request: CloneRequest) throws(GuestErrno) -> Int {
         let context = try childContext(request)
-        let newCPU: GuestCPU
-        do throws(MachineFailure) { newCPU = try GuestCPU(process.machine) } catch {
+        let carrier: Carrier
+        do throws(GuestErrno) { carrier = try takeCarrier() } catch {
             context.free()
-            throw .EAGAIN
+            throw error
         }
-        let thread = GuestThread(process: process, cpu: newCPU)
+        let thread = GuestThread(process: process, cpu: carrier.cpu)
         thread.host.pointee.blocked = signals.mask
-        let birth = Birth(thread, context, request)
-        let result = vmrun_start_thread(
-            { opaque in
-                guard let opaque else { return }
-                GuestThread.begin(Unmanaged<Birth>.fromOpaque(opaque).takeUnretainedValue())
-            }, Unmanaged.passRetained(birth).toOpaque(), Self.hostStackSize)
-        guard result == 0 else {
-            context.free()
-            throw .EAGAIN
-        }
-        // The id must be known, and be where the flags want it, before the guest's clone returns on either side.
-        while vmrun_atomic_load(birth.ready) == 0 {
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: birth.ready), Int(FUTEX_WAIT_PRIVATE), 0)
-        }
+        carrier.call(
+            Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current()))
         let tid = thread.tid
+        if request.stackBase != 0 {
+            process.memory.registerStack(thread: tid, stack: request.stackBase, size: request.stackSize)
+        } else if request.stackPointer != 0 {
+            process.memory.registerStack(thread: tid, stackPointer: request.stackPointer)
+        }
         if request.has(CloneRequest.parentSetTid) {
             try? GuestAccess.write(tid, at: GuestAddress(request.parentTid))
         }
         // Only now may it run: its first act may be to end and take its parent's memory with it.
-        vmrun_atomic_store(birth.ready, 2)
-        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: birth.ready), Int(FUTEX_WAKE_PRIVATE), 1)
+        carrier.release()
         return Int(tid)
     }
 
-    private static func begin(_ birth: Birth) {
-        let thread = birth.thread
-        thread.attach()
-        thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
-        vmrun_atomic_store(birth.ready, 1)
-        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: birth.ready), Int(FUTEX_WAKE_PRIVATE), 1)
-        while vmrun_atomic_load(birth.ready) != 2 {
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: birth.ready), Int(FUTEX_WAIT_PRIVATE), 1)
-        }
-        let request = birth.request
-        thread.clearChildTid = request.has(CloneRequest.childClearTid) ? request.childTid : 0
-        if request.has(CloneRequest.childSetTid) {
-            try? GuestAccess.write(thread.tid, at: GuestAddress(request.childTid))
-        }
-        do throws(MachineFailure) { try load(birth.context, into: thread.cpu) } catch { Message.fail(error.sentence) }
-        birth.context.free()
-        Unmanaged.passUnretained(birth).release()
-        vmrun_set_host_mask(thread.signals.mask)
-        thread.runLoop()
+    private func takeCarrier() throws(GuestErrno) -> Carrier {
+        if let idle = process.threadsLock.withLock({ process.idleCarriers.popLast() }) { return idle }
+        return try Carrier(process.machine)
     }
 
-    /// exit(2): ends this thread; the process with it where it is the last.
-    public func exitThread(_ status: Int32) -> Never {
-        let last = process.threadsLock.withLock {
-            if process.threads.count <= 1 { return true }
-            process.threads.removeAll { $0 === self }
-            return false
-        }
-        if last { process.exitGroup(status) }
+    /// exit(2): ends this thread, and the process with it where it is the last. Afterwards the run loop returns.
+    public func end(_ status: Int32) {
+        let isLeader = tid == process.pid
         vmrun_set_host_mask(~0)
-        if clearChildTid != 0 && Arena.contains(GuestAddress(clearChildTid), length: 4) {
-            // As the kernel's mm_release: store zero, wake one waiter, ignore a bad address.
-            if vmrun_store32(Arena.pointer(GuestAddress(clearChildTid)), 0) == 0 {
-                _ = Host.raw(Int32(SYS_futex), Int(clearChildTid), Int(FUTEX_WAKE), 1)
-            }
+        let isLast = process.threadsLock.withLock {
+            if isLeader { process.leaderStatus = status }
+            process.threads.removeAll { $0 === self }
+            return process.threads.isEmpty
         }
-        // The raw call: the kernel walks the guest's robust list, which is registered for this host thread.
+        if isLast { process.exitGroup(process.leaderStatus) }
+        // Before anyone learns that the thread is gone: whoever joins it may use its stack's addresses at once.
+        process.memory.threadExiting(tid)
+        hasEnded = true
+        if holdsRobustLocks || isLeader { endHostThread(status) }
+        if robustList != 0 { _ = Host.raw(Int32(SYS_set_robust_list), 0, 24) }
+        clearTid()
+    }
+
+    /// The kernel knows best how to give up robust and priority-inheriting locks, so a thread that may hold some ends for real.
+    /// The first thread's host thread does too: what is left of it is the zombie leader that Linux also has.
+    private func endHostThread(_ status: Int32) -> Never {
+        _ = Host.raw(Int32(SYS_set_tid_address), Int(clearChildTid))
         while true { _ = Host.raw(Int32(SYS_exit), Int(status)) }
+    }
+
+    /// Whether the robust list has an entry or a pending operation, or cannot be read.
+    private var holdsRobustLocks: Bool {
+        guard robustList != 0 else { return false }
+        // struct robust_list_head: next, futex offset, pending operation.
+        guard let head = try? GuestAccess.read((UInt64, UInt64, UInt64).self, at: GuestAddress(robustList)) else {
+            return true
+        }
+        return head.0 != robustList || head.2 != 0
+    }
+
+    /// As the kernel's mm_release: store zero, wake one waiter, ignore a bad address.
+    private func clearTid() {
+        let address = GuestAddress(clearChildTid)
+        guard clearChildTid != 0, clearChildTid & 3 == 0, Arena.contains(address, length: 4) else { return }
+        if vmrun_store32(Arena.pointer(address), 0) == 0 {
+            _ = Host.raw(Int32(SYS_futex), Int(clearChildTid), Int(FUTEX_WAKE), 1)
+        }
     }
 }

@@ -140,6 +140,6 @@ extension GuestThread {
             try? GuestAccess.write(thread.tid, at: GuestAddress(request.childTid))
         }
         vmrun_set_host_mask(thread.signals.mask)
-        thread.runLoop()
+        thread.runToEnd()
     }
 }

@@ -54,6 +54,9 @@ extension SignalCalls {
         let group = Int32(truncatingIfNeeded: args.a0)
         guard group > 0, Int32(truncatingIfNeeded: args.a1) > 0 else { throw .EINVAL }
         try requireMember(group, thread)
+        // A parked carrier is no thread of the guest's.
+        let tid = Int32(truncatingIfNeeded: args.a1)
+        if group == thread.process.pid && !thread.process.hasThread(tid) { throw .ESRCH }
         return thread.hostCall(Int(SYS_tgkill), args.a0, args.a1, args.a2)
     }
 
@@ -61,8 +64,9 @@ extension SignalCalls {
         let tid = Int32(truncatingIfNeeded: args.a0)
         guard tid > 0 else { throw .EINVAL }
         // A thread of this process, or the first thread of another member.
-        let own = Host.raw(Int32(SYS_tgkill), Int(thread.process.pid), Int(tid), 0) == 0
-        if own { return thread.hostCall(Int(SYS_tgkill), UInt64(thread.process.pid), args.a0, args.a1) }
+        if thread.process.hasThread(tid) {
+            return thread.hostCall(Int(SYS_tgkill), UInt64(thread.process.pid), args.a0, args.a1)
+        }
         try requireMember(tid, thread)
         return thread.hostCall(Int(SYS_tkill), args.a0, args.a1)
     }

@@ -7,7 +7,7 @@ enum Membership {
     /// Whether `pid` is a process of the session or a thread of the caller's process.
     static func reaches(_ thread: GuestThread, _ pid: Int32) -> Bool {
         if pid == thread.process.pid || pid == thread.tid || thread.process.session.isMember(pid) { return true }
-        return pid > 0 && Host.raw(Int32(SYS_tgkill), Int(thread.process.pid), Int(pid), 0) == 0
+        return thread.process.hasThread(pid)
     }
 
     /// `pid` where it is 0, negative or reachable; else an id that no process has (ESRCH).

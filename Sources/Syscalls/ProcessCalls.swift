@@ -117,7 +117,8 @@ enum ProcessCalls {
     // MARK: exit
 
     static func exit(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        thread.exitThread(Int32(truncatingIfNeeded: args.a0))
+        thread.end(Int32(truncatingIfNeeded: args.a0))
+        return 0
     }
 
     static func exit_group(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
@@ -193,9 +194,11 @@ enum ProcessCalls {
         return Int(thread.tid)
     }
 
-    /// The kernel walks the list itself when the thread's host thread ends.
+    /// The kernel has the list too, for the death of the host thread.
     static func set_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        thread.hostCall(Int(SYS_set_robust_list), args.a0, args.a1)
+        let result = thread.hostCall(Int(SYS_set_robust_list), args.a0, args.a1)
+        if result == 0 { thread.robustList = args.a0 }
+        return result
     }
 
     static func get_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -1,0 +1,176 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Machine
+import Signals
+
+/// A host thread and the vCPU that it alone runs. It carries one guest thread after the other: neither a host thread nor a
+/// vCPU is cheap to make, a vCPU number is never given back, and on most kernels a vCPU that changes its host thread waits
+/// for an RCU grace period. Between two guest threads it is parked: nobody's thread, to anyone who asks.
+final class Carrier {
+    /// What the next guest thread starts with.
+    struct Birth {
+        let thread: GuestThread
+        let context: GuestThread.InitialContext
+        let request: CloneRequest
+        /// The creator's name and processors, which its threads inherit.
+        let name: ThreadName
+    }
+
+    enum Stage {
+        static let parked: Int32 = 0
+        /// `birth` is set: the carrier makes it its own.
+        static let called: Int32 = 1
+        /// The thread has its id, the creator does its part.
+        static let ready: Int32 = 2
+        /// The creator is done: the guest may run.
+        static let released: Int32 = 3
+    }
+
+    let cpu: GuestCPU
+    private let stage: UnsafeMutablePointer<Int32>
+    private var birth: Birth?
+    private static let hostStackSize: UInt64 = 512 << 10
+    /// The name of a parked carrier in /proc, by which other processes leave it out.
+    static let parkedName: StaticString = "vmrun-parked"
+
+    /// A new carrier with a host thread that waits to be called. EAGAIN where there can be no more.
+    init(_ machine: GuestMachine) throws(GuestErrno) {
+        do throws(MachineFailure) { cpu = try GuestCPU(machine) } catch { throw .EAGAIN }
+        stage = .allocate(capacity: 1)
+        stage.initialize(to: Stage.parked)
+        let result = vmrun_start_thread(
+            { opaque in
+                guard let opaque else { return }
+                Unmanaged<Carrier>.fromOpaque(opaque).takeRetainedValue().live()
+            }, Unmanaged.passRetained(self).toOpaque(), Self.hostStackSize)
+        if result != 0 {
+            Unmanaged.passUnretained(self).release()
+            throw .EAGAIN
+        }
+    }
+
+    deinit { stage.deallocate() }
+
+    // MARK: The creator's side
+
+    /// Starts a guest thread. When it returns the thread has its id and waits for `release`.
+    func call(_ birth: Birth) {
+        self.birth = birth
+        advance(to: Stage.called)
+        wait { $0 == Stage.ready }
+    }
+
+    func release() { advance(to: Stage.released) }
+
+    private func advance(to next: Int32) {
+        vmrun_atomic_store(stage, next)
+        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: stage), Int(FUTEX_WAKE_PRIVATE), Int(Int32.max))
+    }
+
+    private func wait(_ condition: (Int32) -> Bool) {
+        while true {
+            let seen = vmrun_atomic_load(stage)
+            if condition(seen) { return }
+            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: stage), Int(FUTEX_WAIT_PRIVATE), Int(seen))
+        }
+    }
+
+    // MARK: The host thread's side
+
+    private func live() {
+        while true {
+            wait { $0 == Stage.called }
+            guard let birth else { return }
+            self.birth = nil
+            begin(birth)
+            birth.thread.runLoop()
+            finish(birth.thread)
+        }
+    }
+
+    private func begin(_ birth: Birth) {
+        let thread = birth.thread
+        thread.attach()
+        birth.name.apply()
+        thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
+        advance(to: Stage.ready)
+        wait { $0 == Stage.released }
+        let request = birth.request
+        thread.clearChildTid = request.has(CloneRequest.childClearTid) ? request.childTid : 0
+        if request.has(CloneRequest.childSetTid) {
+            try? GuestAccess.write(thread.tid, at: GuestAddress(request.childTid))
+        }
+        do throws(MachineFailure) {
+            try GuestThread.load(birth.context, into: cpu)
+        } catch {
+            Message.fail(error.sentence)
+        }
+        birth.context.free()
+        vmrun_set_host_mask(thread.signals.mask)
+    }
+
+    /// The guest thread is gone (`GuestThread.end` has told the guest): the host thread becomes as new and parks.
+    private func finish(_ thread: GuestThread) {
+        vmrun_thread_attach(nil)
+        dropPendingSignals()
+        ThreadName(Self.parkedName).apply()
+        vmrun_atomic_store(stage, Stage.parked)
+        let process = thread.process
+        process.threadsLock.withLock { process.idleCarriers.append(self) }
+    }
+
+    /// Signals that were sent to the old thread and never delivered must not reach the next one. What is pending for the whole
+    /// process stays.
+    private func dropPendingSignals() {
+        var pending: UInt64 = 0
+        _ = withUnsafeMutablePointer(to: &pending) { Host.raw(Int32(SYS_rt_sigpending), $0.argument, 8) }
+        guard pending != 0 else { return }
+        // Taking a signal takes the thread's own before the process's.
+        var own = ProcessStat.pendingForThread()
+        var now = timespec()
+        while own != 0 {
+            let taken = withUnsafeMutablePointer(to: &own) { set in
+                withUnsafeMutablePointer(to: &now) { time in
+                    Host.raw(Int32(SYS_rt_sigtimedwait), set.argument, 0, time.argument, 8)
+                }
+            }
+            if taken <= 0 { return }
+            own = ProcessStat.pendingForThread()
+        }
+    }
+}
+
+/// A thread's name (comm).
+struct ThreadName {
+    private var bytes: (UInt64, UInt64) = (0, 0)
+
+    /// The calling thread's.
+    static func current() -> ThreadName {
+        var name = ThreadName()
+        withUnsafeMutableBytes(of: &name.bytes) {
+            _ = Host.raw(Int32(SYS_prctl), Int(PR_GET_NAME), Int(bitPattern: $0.baseAddress))
+        }
+        return name
+    }
+
+    private init() {}
+
+    init(_ text: StaticString) {
+        withUnsafeMutableBytes(of: &bytes) { target in
+            for index in 0..<min(text.utf8CodeUnitCount, 15) { target[index] = text.utf8Start[index] }
+        }
+    }
+
+    /// The first 15 bytes of `text`.
+    init(_ text: [UInt8]) {
+        withUnsafeMutableBytes(of: &bytes) { target in
+            for index in 0..<min(text.count, 15) { target[index] = text[index] }
+        }
+    }
+
+    func apply() {
+        withUnsafeBytes(of: bytes) { _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), Int(bitPattern: $0.baseAddress)) }
+    }
+}
