@@ -35,21 +35,6 @@ extension PathCalls {
         }
     }
 
-    /// fchmod(2).
-    static func fchmod(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try changeDescriptor(thread, args.a0) { Host.raw(Int32(SYS_fchmod), $0, flags(args.a1)) }
-    }
-
-    /// The call on a descriptor that was opened for reading, which is all that a read-only bind allows.
-    static func changeDescriptor(
-        _ thread: GuestThread, _ argument: UInt64, _ body: (Int) -> Int
-    ) throws(GuestErrno) -> Int {
-        let descriptor = descriptor(argument)
-        if InternalDescriptors.contains(descriptor) { throw .EBADF }
-        if thread.process.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
-        return body(Int(descriptor))
-    }
-
     // MARK: owner
 
     /// chown(2).
@@ -67,11 +52,6 @@ extension PathCalls {
         let flags = flags(args.a4)
         try check(flags, allowed: VMRUN_AT_SYMLINK_NOFOLLOW | VMRUN_AT_EMPTY_PATH)
         return try chown(thread, descriptor(args.a0), args.a1, args.a2, args.a3, flags)
-    }
-
-    /// fchown(2).
-    static func fchown(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try changeDescriptor(thread, args.a0) { Host.raw(Int32(SYS_fchown), $0, flags(args.a1), flags(args.a2)) }
     }
 
     private static func chown(

@@ -23,15 +23,6 @@ extension PathCalls {
         try set(thread, AT_FDCWD, args.a0, VMRUN_AT_SYMLINK_NOFOLLOW, args.a1, args.a2, args.a3, args.a4)
     }
 
-    /// fsetxattr(2).
-    static func fsetxattr(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try changeDescriptor(thread, args.a0) {
-            Host.raw(
-                Int32(SYS_fsetxattr), $0, buffer(args.a1, nameRoom), buffer(args.a2, min(args.a3, valueLimit)),
-                Int(truncatingIfNeeded: args.a3), flags(args.a4))
-        }
-    }
-
     /// setxattrat(2), also where the host has none.
     static func setxattrat(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let given = try arguments(args.a4, args.a5)
@@ -128,11 +119,6 @@ extension PathCalls {
     /// lremovexattr(2).
     static func lremovexattr(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         try remove(thread, AT_FDCWD, args.a0, VMRUN_AT_SYMLINK_NOFOLLOW, args.a1)
-    }
-
-    /// fremovexattr(2).
-    static func fremovexattr(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try changeDescriptor(thread, args.a0) { Host.raw(Int32(SYS_fremovexattr), $0, buffer(args.a1, nameRoom)) }
     }
 
     /// removexattrat(2), also where the host has none.

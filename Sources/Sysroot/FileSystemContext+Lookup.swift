@@ -116,6 +116,7 @@ extension FileSystemContext {
     ) throws(GuestErrno) -> PathObject {
         try checkStart(path, directory)
         let shape = shape(path)
+        var hasLink = false
         if !shape.needsWalk, let start = startDirectory(shape, directory) {
             var how = open_how()
             let follow = followLast ? 0 : VMRUN_O_NOFOLLOW
@@ -123,19 +124,20 @@ extension FileSystemContext {
             how.resolve = UInt64(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT)
             let result = Self.openat2(start, path.start.argument, &how, nil)
             if result >= 0 { return .descriptor(Int32(result)) }
+            hasLink = result == -Int(ELOOP)
             let mayContinue =
-                result == -Int(ELOOP) || (result == -Int(ENOENT) && mounts.fallbackDescriptor >= 0)
+                hasLink || (result == -Int(ENOENT) && mounts.fallbackDescriptor >= 0)
                 || isSyntheticStart(result, start)
             if !mayContinue { throw GuestErrno(Int32(-result)) }
         }
-        return try walkToObject(path.bytes, from: directory, followLast: followLast, flags: flags)
+        return try walkToObject(path.bytes, from: directory, followLast: followLast, flags: flags, hasLink)
     }
 
     private func walkToObject(
-        _ path: [UInt8], from directory: Int32, followLast: Bool, flags: Int
+        _ path: [UInt8], from directory: Int32, followLast: Bool, flags: Int, _ hasLink: Bool
     ) throws(GuestErrno) -> PathObject {
         do throws(GuestErrno) {
-            var walk = PathWalk(self, path: path, from: directory, followLast: followLast)
+            var walk = PathWalk(self, path: path, from: directory, followLast: followLast, hasLink: hasLink)
             return try walk.openObject(flags: flags)
         } catch {
             guard error == .ENOENT, mounts.fallbackDescriptor >= 0 else { throw error }

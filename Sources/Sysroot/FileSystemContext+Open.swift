@@ -63,6 +63,7 @@ extension FileSystemContext {
         let shape = shape(path)
         let isSimple =
             !shape.needsWalk && request.resolve == 0 && !(mounts.hasReadOnly && (request.modifies || request.creates))
+        var hasLink = false
         if isSimple, shape.isAbsolute || directory != AT_FDCWD || !hasSyntheticWorkingDirectory {
             let start = shape.isAbsolute ? rootDescriptor : directory
             var how = request.how
@@ -70,22 +71,25 @@ extension FileSystemContext {
             let result = Self.openat2(start, path.start.argument, &how, attention)
             if result >= 0 || result == VMRUN_ERESTART { return try admitted(result) }
             switch -result {
-            case Int(ELOOP): break
+            case Int(ELOOP): hasLink = true
             case Int(ENOENT) where mounts.fallbackDescriptor >= 0: break
             case Int(ENOTDIR) where start >= 0 && tree?.path(ofDescriptor: start) != nil: break
             default: throw GuestErrno(Int32(-result))
             }
         }
-        return try walkToOpen(path.bytes, from: directory, request, attention)
+        return try walkToOpen(path.bytes, from: directory, request, attention, hasLink)
     }
 
     private func walkToOpen(
-        _ path: [UInt8], from directory: Int32, _ request: OpenRequest, _ attention: UnsafePointer<UInt32>?
+        _ path: [UInt8], from directory: Int32, _ request: OpenRequest, _ attention: UnsafePointer<UInt32>?,
+        _ hasLink: Bool
     ) throws(GuestErrno) -> Int {
-        try checkFlags(request)
+        // The host that found the link has seen the flags.
+        if !hasLink { try checkFlags(request) }
         do throws(GuestErrno) {
             var walk = PathWalk(
-                self, path: path, from: directory, followLast: request.followsLast, resolve: request.resolve)
+                self, path: path, from: directory, followLast: request.followsLast, resolve: request.resolve,
+                hasLink: hasLink)
             return try open(&walk, request, attention)
         } catch {
             guard error == .ENOENT, mounts.fallbackDescriptor >= 0, !request.creates else { throw error }

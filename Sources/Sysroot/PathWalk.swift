@@ -55,20 +55,23 @@ struct PathWalk: ~Copyable {
     private var next = 0
     private var ending = Ending.any
     private var hasBegun = false
+    /// The host was already asked for the whole path, and answered ELOOP.
+    private var hasLink: Bool
     private var links = 0
     private var races = 0
 
     /// `directory` is where a relative path starts: a descriptor or AT_FDCWD. With `usesFallback` paths are looked up on the
-    /// host, as far as mounts allow.
+    /// host, as far as mounts allow. `hasLink`: the host found a symbolic link in the path, which has no `..` and no mount.
     init(
         _ files: FileSystemContext, path: [UInt8], from directory: Int32, followLast: Bool, resolve: UInt64 = 0,
-        usesFallback: Bool = false
+        usesFallback: Bool = false, hasLink: Bool = false
     ) {
         self.files = files
         self.start = directory
         self.followLast = followLast
         self.resolve = resolve
         self.usesFallback = usesFallback
+        self.hasLink = hasLink
         rest = path
         anchor = directory
     }
@@ -375,6 +378,10 @@ struct PathWalk: ~Copyable {
     mutating func openHost(
         flags: Int, mode: UInt64, attention: UnsafePointer<UInt32>? = nil
     ) -> Int {
+        if hasLink {
+            hasLink = false
+            return -Int(ELOOP)
+        }
         if anchorIsFile { return files.reopen(anchor, flags: flags, mode: mode, attention: attention) }
         var how = open_how()
         how.flags = UInt64(bitPattern: Int64(flags))
