@@ -67,13 +67,14 @@ struct MountsText {
             if bind.readOnly && mount.options.hasPrefix("rw") { mount.options[1] = UInt8(ascii: "o") }
             shown.append(mount)
         }
-        // The synthetic ones stand for the host's own at the same places; /proc and /dev are on the guest's root.
-        let base = shown.first?.id
+        // The synthetic ones stand for the host's own at the same places, each mounted on the one before it in its path.
+        var parent = shown.first?.id
         for place in ["/proc", "/dev", "/dev/pts", "/dev/shm"] as [StaticString] {
             guard var mount = all.last(where: { $0.point.equals(place) }) else { continue }
             mount.root = [UInt8]("/")
-            if let base, place.utf8CodeUnitCount <= 5 { mount.parent = base }
+            mount.parent = parent ?? mount.parent
             shown.append(mount)
+            if mount.point.equals("/dev") { parent = mount.id }
         }
         return shown
     }

@@ -13,6 +13,11 @@ extension SyntheticFileSystem {
             case .descriptorInfo(let scope, let descriptor):
                 return descriptorInfo(try HostFile.read(node.hostPath), scope, descriptor)
             case .unixSockets: return unixSockets(try HostFile.read(node.hostPath))
+            case .lowestAddress:
+                var text: [UInt8] = []
+                text.append(decimal: configuration.arena.lowerBound)
+                text.append(0x0a)
+                return text
             default: break
             }
         } catch {

@@ -55,8 +55,10 @@ extension SyntheticFileSystem {
         case .directory:
             if flags & HostFlags.O_TMPFILE == HostFlags.O_TMPFILE { throw .EOPNOTSUPP }
             if writes { throw .EISDIR }
-            return try publish(try content(of: node, path), path: path, isDirectory: true, flags: flags)
-        case .generated, .descriptorInfo, .unixSockets:
+            // The records are made when they are asked for: then a listing of fd/ has its own descriptor in it.
+            HostFile.close(try openHost(node.hostPath, flags: O_RDONLY | O_CLOEXEC))
+            return try publish([], path: path, isDirectory: true, flags: flags)
+        case .generated, .descriptorInfo, .unixSockets, .lowestAddress:
             if writes { throw .EACCES }
             return try publish(try content(of: node, path), path: path, isDirectory: false, flags: flags)
         case .hostFile:
@@ -92,7 +94,7 @@ extension SyntheticFileSystem {
         let kept = O_CLOEXEC | O_NONBLOCK | O_APPEND | HostFlags.O_PATH
         let descriptor = try guestDescriptor(
             HostFile.open(HostFile.descriptorPath(writer), flags: flags & kept | O_RDONLY))
-        self.flags.insert(descriptor, fresh: true)
+        self.flags.insert(descriptor, fresh: !isDirectory)
         return descriptor
     }
 

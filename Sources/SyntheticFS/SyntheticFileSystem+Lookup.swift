@@ -48,7 +48,9 @@ extension SyntheticFileSystem {
             return SyntheticNode(hostPath: path, content: .link(target: target))
         }
         switch SystemEntries.find(whole) {
-        case .file: return SyntheticNode(hostPath: path, content: .hostFile)
+        case .file:
+            let isLowestAddress = whole.equals("sys/vm/mmap_min_addr")
+            return SyntheticNode(hostPath: path, content: isLowestAddress ? .lowestAddress : .hostFile)
         case .directory: return SyntheticNode(hostPath: path, content: .directory(.system(Array(whole))))
         case nil: return nil
         }

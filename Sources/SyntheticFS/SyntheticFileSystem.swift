@@ -41,7 +41,7 @@ public final class SyntheticFileSystem: SyntheticTree {
         switch node.content {
         case .directory: return .directory
         // The host's files are opened here, so that no guest writes to the host's settings through them.
-        case .hostFile, .generated, .descriptorInfo, .unixSockets: return .file
+        case .hostFile, .generated, .descriptorInfo, .unixSockets, .lowestAddress: return .file
         case .hostWritable, .device: return .passThrough(hostPath: node.hostPath)
         case .hostDirectory: return .hostDirectory(hostPath: node.hostPath)
         case .link(let target): return .symbolicLink(target: target)

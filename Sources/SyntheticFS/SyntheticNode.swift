@@ -34,6 +34,8 @@ struct SyntheticNode {
         case generated(ProcessScope, ProcessFile)
         case descriptorInfo(ProcessScope, Int32)
         case unixSockets
+        /// vm.mmap_min_addr: where the arena begins, which is above the host's own limit.
+        case lowestAddress
         case link(target: [UInt8])
         case executable(Int32)
         case workingDirectory(ProcessScope)
