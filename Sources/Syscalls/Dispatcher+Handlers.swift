@@ -30,7 +30,6 @@ extension Dispatcher {
         case .munlockall: return try MemoryCalls.munlockall(thread, arguments)
         case .remap_file_pages: return try MemoryCalls.remap_file_pages(thread, arguments)
         case .pkey_mprotect: return try MemoryCalls.pkey_mprotect(thread, arguments)
-        case .mseal: return try MemoryCalls.mseal(thread, arguments)
 
         case .open: return Forwarding.newDescriptor(try PathCalls.open(thread, arguments))
         case .openat: return Forwarding.newDescriptor(try PathCalls.openat(thread, arguments))

@@ -20,7 +20,7 @@ public enum Handler: Equatable {
 
     // MARK: MemoryCalls
     case mmap, mprotect, munmap, brk, mremap, msync, mincore, madvise, process_madvise, shmat, shmdt
-    case mlock, mlock2, munlock, mlockall, munlockall, remap_file_pages, pkey_mprotect, mseal
+    case mlock, mlock2, munlock, mlockall, munlockall, remap_file_pages, pkey_mprotect
 
     // MARK: PathCalls
     case open, openat, openat2, creat, stat, lstat, newfstatat, statx, access, faccessat, faccessat2

@@ -111,8 +111,4 @@ enum MemoryCalls {
         return thread.hostCall(
             Int(SYS_process_madvise), args.a0, UInt64(UInt(bitPattern: base)), count, args.a3, args.a4)
     }
-
-    /// mseal(2): absent, as in kernels before 6.10. A sealed mapping would outlive execve(2), which empties the address
-    /// space in place.
-    static func mseal(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .ENOSYS }
 }

@@ -31,7 +31,9 @@ extension SyscallTable {
         SyscallRow(25, "mremap", .range(1), .value, .value, .value, .address, by: .mremap),
         SyscallRow(26, "msync", .range(1), .value, .value, by: .msync),
         SyscallRow(27, "mincore", .range(1), .value, .special, by: .mincore),
-        SyscallRow(28, "madvise", .range(1), .value, .value, by: .madvise),
+        SyscallRow(
+            28, "madvise", .range(1), .value, .value, by: .madvise, .partial,
+            "MADV_HWPOISON and MADV_SOFT_OFFLINE answer EPERM: they poison the host's memory"),
         SyscallRow(29, "shmget", .value, .value, .value),
         SyscallRow(30, "shmat", .value, .address, .value, by: .shmat),
         SyscallRow(31, "shmctl", .value, .value, .special, by: .shmctl),
@@ -65,7 +67,9 @@ extension SyscallTable {
         SyscallRow(
             55, "getsockopt", .fd, .value, .value, .special, .updates(.int), by: .getsockopt, .partial,
             "levels and options that hide pointers (TCP_ZEROCOPY_RECEIVE, SCTP) answer ENOPROTOOPT"),
-        SyscallRow(56, "clone", .value, .address, .writes(.int), .writes(.int), .address, by: .clone),
+        SyscallRow(
+            56, "clone", .value, .address, .writes(.int), .writes(.int), .address, by: .clone, .partial,
+            "CLONE_VM needs CLONE_THREAD or CLONE_VFORK (ENOSYS); namespaces answer EPERM"),
         SyscallRow(57, "fork", by: .fork),
         SyscallRow(58, "vfork", by: .vfork),
         SyscallRow(59, "execve", .path, .special, .special, by: .execve),

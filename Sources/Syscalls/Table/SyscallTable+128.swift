@@ -38,7 +38,9 @@ extension SyscallTable {
         SyscallRow(
             157, "prctl", .value, .special, .special, .special, .special, by: .prctl, .partial,
             "by an allow list; PR_SET_MM EPERM, seccomp, PR_SET_SYSCALL_USER_DISPATCH, PR_SET_TSC and others EINVAL"),
-        SyscallRow(158, "arch_prctl", .value, .special, by: .arch_prctl),
+        SyscallRow(
+            158, "arch_prctl", .value, .special, by: .arch_prctl, .partial,
+            "FS and GS; CPUID cannot be made to fault (ENODEV), others EINVAL"),
         SyscallRow(159, "adjtimex", .updates(.timex), by: .adjtimex, .partial, "queries; setting answers EPERM"),
         SyscallRow(160, "setrlimit", .value, .reads(.rlimit), by: .setrlimit),
         SyscallRow(161, "chroot", .path, by: .chroot),

@@ -12,7 +12,9 @@ extension SyscallTable {
         SyscallRow(432, "fsmount", by: .refuse(.EPERM), .refused, "EPERM: mounts are the host's"),
         SyscallRow(433, "fspick", by: .refuse(.EPERM), .refused, "EPERM: mounts are the host's"),
         SyscallRow(434, "pidfd_open", .pid, .value, by: .newDescriptor),
-        SyscallRow(435, "clone3", .updates(.clone_args), .value, by: .clone3),
+        SyscallRow(
+            435, "clone3", .updates(.clone_args), .value, by: .clone3, .partial,
+            "as clone; set_tid answers EPERM, CLONE_INTO_CGROUP EACCES"),
         SyscallRow(436, "close_range", .value, .value, .value, by: .close_range),
         SyscallRow(437, "openat2", .directoryFD, .path, .reads(.open_how), .value, by: .openat2),
         SyscallRow(438, "pidfd_getfd", by: .refuse(.EPERM), .refused, "EPERM: it would reach vmrun's own descriptors"),
@@ -44,7 +46,9 @@ extension SyscallTable {
         SyscallRow(459, "lsm_get_self_attr", by: .refuse(.ENOSYS), .absent, "security modules are the host's"),
         SyscallRow(460, "lsm_set_self_attr", by: .refuse(.ENOSYS), .absent, "security modules are the host's"),
         SyscallRow(461, "lsm_list_modules", by: .refuse(.ENOSYS), .absent, "security modules are the host's"),
-        SyscallRow(462, "mseal", .range(1), .value, .value, by: .mseal),
+        SyscallRow(
+            462, "mseal", by: .refuse(.ENOSYS), .absent,
+            "a sealed mapping would outlive execve, which empties the address space in place"),
         SyscallRow(463, "setxattrat", .directoryFD, .path, .value, .string, .special, .value, by: .setxattrat),
         SyscallRow(464, "getxattrat", .directoryFD, .path, .value, .string, .special, .value, by: .getxattrat),
         SyscallRow(465, "listxattrat", .directoryFD, .path, .value, .output(4), .value, by: .listxattrat),
