@@ -43,7 +43,11 @@ extension HostProcessTests {
             rmdir(root)
         }
 
-        private func open(_ path: String) throws -> Int32 { try files.openForReading(bytes(path)) }
+        private func open(_ path: String) throws -> Int32 {
+            try files.withPathBytes(bytes(path)) { (path) throws(GuestErrno) in
+                Int32(try self.files.open(path, from: AT_FDCWD, OpenRequest(flags: 0, mode: 0), attention: nil))
+            }
+        }
 
         private func read(_ path: String) throws -> String {
             let descriptor = try open(path)
