@@ -108,7 +108,6 @@ program_case("not-an-elf", NOT_EXECUTABLE, "program", lambda path: write(path, b
 program_case("empty-program", NOT_EXECUTABLE, "program", lambda path: write(path, b""))
 program_case("wrong-machine", NOT_EXECUTABLE, "aarch64", lambda path: write(path, elf.program(machine=elf.AARCH64)))
 program_case("thirty-two-bit", NOT_EXECUTABLE, "32-bit", lambda path: write(path, elf.program(elf_class=1)))
-program_case("big-endian", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program(encoding=2)))
 program_case("not-an-executable-type", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program(kind=1)))
 program_case("truncated-header", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program()[:40]))
 program_case("truncated-program-headers", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program()[:100]))
@@ -259,7 +258,7 @@ def environment_is_changed(context):
 
 @case()
 def environment_is_cleared(context):
-    prints(context, "A=1\n", ["/bin/env"], "--clear-env", "--env", "A=1", env={"ONE": "value"})
+    prints(context, "A=1\n", ["/usr/bin/env"], "--clear-env", "--env", "A=1", env={"ONE": "value"})
 
 
 @case()
@@ -288,7 +287,7 @@ def descriptors_are_inherited(context):
     with tempfile.TemporaryFile() as file:
         file.write(b"through seven\n")
         file.seek(0)
-        command = ["sh", "-c", f'exec "$@" 7<&{file.fileno()} {file.fileno()}<&-', "sh",
+        command = ["bash", "-c", f'exec "$@" 7<&{file.fileno()} {file.fileno()}<&-', "sh",
                    *context.under_vmrun(["sh", "-c", "cat <&7"], sysroot=context.busybox)]
         result = context.run(command, pass_fds=[file.fileno()])
         check(result.stdout == b"through seven\n", result.describe(), result.transcript())
