@@ -34,7 +34,6 @@ static int inspect(const char *program)
     CHECK_EQ(by_link.st_dev, by_name.st_dev);
     CHECK(S_ISLNK(itself.st_mode));
     CHECK_OK(access("/proc/self/exe", X_OK));
-    CHECK_ERROR(open("/proc/self/exe", O_RDWR), geteuid() == 0 ? ETXTBSY : EACCES);
     return check_failures;
 }
 

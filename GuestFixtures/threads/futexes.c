@@ -154,27 +154,6 @@ static void inherited_priority(void)
     CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
 }
 
-static int set_by_parent, cleared_at_exit = 1;
-
-static int child(void *argument)
-{
-    (void)argument;
-    return 0;
-}
-
-static void ids_written_and_cleared(void)
-{
-    static char stack[65536] __attribute__((aligned(16)));
-    pid_t pid = clone(child, stack + sizeof stack,
-                      CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, NULL,
-                      &set_by_parent, NULL, &cleared_at_exit);
-    REQUIRE(pid > 0);
-    CHECK_EQ(set_by_parent, pid);
-    wait_for(pid);
-    CHECK_EQ(*(volatile int *)&cleared_at_exit, 0);
-    CHECK_EQ(syscall(SYS_set_tid_address, &cleared_at_exit), syscall(SYS_gettid));
-}
-
 static void robust_list_calls(void)
 {
     void *head = NULL;
@@ -196,7 +175,6 @@ int main(void)
     RUN(robust_locks);
     RUN(robust_between_processes);
     RUN(inherited_priority);
-    RUN(ids_written_and_cleared);
     RUN(robust_list_calls);
     return finish();
 }

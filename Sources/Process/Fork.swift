@@ -77,7 +77,10 @@ extension GuestThread {
             becomeForkChild(request, context)
         }
         unlockAfterFork()
-        if result > 0 { process.session.add(Int32(truncatingIfNeeded: result)) }
+        if result > 0 {
+            process.session.add(
+                Int32(truncatingIfNeeded: result), record: process.record, executable: process.executablePath)
+        }
         if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
         if result < 0 { throw GuestErrno(Int32(-result)) }
 

@@ -90,15 +90,13 @@ public final class Session: SessionDirectory {
         return recorded == 0 || recorded == now
     }
 
-    /// Enters `pid` (a new member). The start time is the member's own to fill in (`complete`), since reading it costs more
-    /// than the rest of the entry. False where the table is full.
-    @discardableResult
-    public func add(_ pid: Int32) -> Bool {
-        if find(pid) != nil { return true }
-        guard let index = claim(pid) else { return false }
+    /// Enters a new child with what it has in common with its parent, so that it is there when fork returns. The start time is
+    /// the child's own to fill in, since reading it costs more than the rest of the entry.
+    public func add(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
+        if find(pid) != nil { return }
+        guard let index = claim(pid) else { return }
         slot(index).storeBytes(of: 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
-        slot(index).storeBytes(of: ProcessRecord(), toByteOffset: Self.recordOffset, as: ProcessRecord.self)
-        return true
+        publish(pid, record: record, executable: executable)
     }
 
     /// Enters the calling process with its start time and what it publishes.

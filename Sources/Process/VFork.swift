@@ -88,7 +88,8 @@ extension GuestThread {
         _ = Host.raw(Int32(SYS_close), Int(writeEnd))
         child.notifyDescriptor = -1
         if result > 0 {
-            process.session.add(Int32(truncatingIfNeeded: result))
+            process.session.add(
+                Int32(truncatingIfNeeded: result), record: process.record, executable: process.executablePath)
             waitForRelease(readEnd)
         }
         withExtendedLifetime(birth) {}

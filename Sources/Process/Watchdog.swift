@@ -57,7 +57,7 @@ enum Watchdog {
     /// Says what was running, on the thread that was, and ends the process with status 124.
     static func report(_ thread: GuestThread, instruction: UInt64) -> Never {
         Message.fail(
-            "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, at "
+            "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, at rip "
                 + "\(hexadecimal(instruction)); last system call \(thread.lastSystemCall)",
             status: exitStatus)
     }

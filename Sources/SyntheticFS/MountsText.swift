@@ -95,7 +95,12 @@ struct MountsText {
         for mount in all where path.isWithin(mount.point) && mount.point.count >= best?.point.count ?? 0 { best = mount }
         guard var mount = best else { return nil }
         let below = mount.point.count == 1 ? (path.count == 1 ? [] : path[...]) : path[mount.point.count...]
-        if !below.isEmpty { mount.root = (mount.root.count == 1 ? [] : mount.root) + below }
+        // Where the guest's root lies on the host is not the guest's business.
+        if point.count == 1 {
+            mount.root = [UInt8]("/")
+        } else if !below.isEmpty {
+            mount.root = (mount.root.count == 1 ? [] : mount.root) + below
+        }
         mount.point = point
         return mount
     }

@@ -106,6 +106,14 @@ enum ControlCalls {
         try queryClock(thread, at: args.a1) { thread.hostCall(Int(SYS_clock_adjtime), args.a0, $0) }
     }
 
+    /// Clocks that nobody can set answer EINVAL, as on Linux; those that the superuser could set are the host's.
+    static func clock_settime(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let clock = Int32(truncatingIfNeeded: args.a0)
+        guard clock == CLOCK_REALTIME || clock < 0 else { throw .EINVAL }
+        _ = try GuestAccess.read(timespec.self, at: GuestAddress(args.a1))
+        throw .EPERM
+    }
+
     /// Asks for the state of a clock. struct timex begins with the modes to set: 0 and ADJ_OFFSET_SS_READ set nothing.
     private static func queryClock(
         _ thread: GuestThread, at address: UInt64, _ query: (UInt64) -> Int

@@ -182,6 +182,7 @@ extension Dispatcher {
         case .getcpu: return try ControlCalls.getcpu(thread, arguments)
         case .adjtimex: return try ControlCalls.adjtimex(thread, arguments)
         case .clock_adjtime: return try ControlCalls.clock_adjtime(thread, arguments)
+        case .clock_settime: return try ControlCalls.clock_settime(thread, arguments)
 
         case .process_vm_readv: return try ProcessMemoryCalls.process_vm_readv(thread, arguments)
         case .process_vm_writev: return try ProcessMemoryCalls.process_vm_writev(thread, arguments)

@@ -64,7 +64,7 @@ public enum Handler: Equatable {
     case getrlimit, setrlimit, prlimit64, setpriority, ioprio_set
 
     // MARK: ControlCalls
-    case prctl, personality, unshare, kcmp, capget, getcpu, adjtimex, clock_adjtime
+    case prctl, personality, unshare, kcmp, capget, getcpu, adjtimex, clock_adjtime, clock_settime
 
     // MARK: ProcessMemoryCalls
     case process_vm_readv, process_vm_writev

@@ -10,10 +10,10 @@ enum Doctor {
         line("kernel", kernelRelease())
         let system: KVMSystem
         do throws(KVMUnavailable) { system = try KVMSystem() } catch {
-            line("kvm", "not usable")
+            line("/dev/kvm", "not usable")
             Message.fail(error.sentence)
         }
-        line("kvm", "usable")
+        line("/dev/kvm", "usable")
         line("vCPUs in one VM", "\(system.capability(KVM_CAP_MAX_VCPUS))")
         line("memslots", "\(system.capability(KVM_CAP_NR_MEMSLOTS))")
         do throws(MachineFailure) {

@@ -110,7 +110,7 @@ extension SyscallTable {
         SyscallRow(224, "timer_gettime", .value, .writes(.itimerspec)),
         SyscallRow(225, "timer_getoverrun", .value),
         SyscallRow(226, "timer_delete", .value),
-        SyscallRow(227, "clock_settime", by: .refuse(.EPERM), .refused, "EPERM: the clocks are the host's"),
+        SyscallRow(227, "clock_settime", .value, .reads(.timespec), by: .clock_settime, .refused, "EPERM: the clocks are the host's"),
         SyscallRow(228, "clock_gettime", .value, .writes(.timespec)),
         SyscallRow(229, "clock_getres", .value, .writes(.timespec)),
         SyscallRow(230, "clock_nanosleep", .value, .value, .reads(.timespec), .writes(.timespec)),
