@@ -84,8 +84,8 @@ private let relativePaths = [
         ("mknod", .create, { mknodat($0, $1, S_IFIFO | 0o644, 0) }),
         ("symlink", .create, { symlinkat("x", $0, $1) }),
         ("unlink", .unlink, { unlinkat($0, $1, 0) }),
-        ("rmdir", .replace, { unlinkat($0, $1, Int32(VMRUN_AT_REMOVEDIR)) }),
-        ("rename", .replace, { renameat($0, $1, $0, "renamed") }),
+        ("rmdir", .removeDirectory, { unlinkat($0, $1, Int32(VMRUN_AT_REMOVEDIR)) }),
+        ("rename", .rename, { renameat($0, $1, $0, "renamed") }),
     ]
     for (name, purpose, call) in calls {
         for path in relativePaths + ["a/b/c/.", "a/b/..", "empty", "empty/", "a/new", "a/new/", "/", "a/tofile/x"] {
