@@ -11,6 +11,10 @@ let swiftSettings: [SwiftSetting] = [
 ] + (embedded ? [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
+    // Swift 6.3 names the static objects it makes of constant array literals by function and running number. In Embedded
+    // Swift every module that uses a function makes them again, perhaps in another order, and the linker then gives the
+    // function another module's: `flag ? [1] : [2]` answered the wrong one.
+    .unsafeFlags(["-Xllvm", "-sil-disable-pass=object-outliner"]),
 ] : [])
 
 let cSettings: [CSetting] = [

@@ -154,7 +154,7 @@ extension PathCalls {
     private static func unlink(
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ flags: Int
     ) throws(GuestErrno) -> Int {
-        try withEntry(thread, directory, try path(thread, address), flags == 0 ? .unlink : .replace) { parent, name in
+        try withEntry(thread, directory, try path(thread, address), flags == 0 ? .unlink : .removeDirectory) { parent, name in
             Host.raw(Int32(SYS_unlinkat), parent, name, flags)
         }
     }
@@ -186,8 +186,8 @@ extension PathCalls {
         let files = thread.process.files
         let old = try path(thread, old)
         let new = try secondPath(thread, new)
-        return try withEntry(thread, oldDirectory, old, .replace) { (oldParent, oldName) throws(GuestErrno) in
-            try withEntry(thread, newDirectory, new, .replace) { (parent, name) throws(GuestErrno) in
+        return try withEntry(thread, oldDirectory, old, .rename) { (oldParent, oldName) throws(GuestErrno) in
+            try withEntry(thread, newDirectory, new, .rename) { (parent, name) throws(GuestErrno) in
                 if files.areOnDifferentMounts(Int32(oldParent), Int32(parent)) { throw .EXDEV }
                 return Host.raw(Int32(SYS_renameat2), oldParent, oldName, parent, name, flags)
             }

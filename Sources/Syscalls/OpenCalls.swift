@@ -63,10 +63,16 @@ extension PathCalls {
         let length = Int(truncatingIfNeeded: args.a1)
         if length < 0 { throw .EINVAL }
         let target = try target(thread, AT_FDCWD, try path(thread, args.a0), followLast: true)
-        if case .synthetic(_, let kind) = target {
-            if case .directory = kind { throw .EISDIR }
-            throw .EINVAL
-        }
+        if case .synthetic = target { return try truncateSynthetic(thread, target) }
         return try changeByPath(thread, target) { Host.raw(Int32(SYS_truncate), $0, length) }
+    }
+    /// procfs takes the call where the file may be written, and does nothing. Devices have no length.
+    private static func truncateSynthetic(_ thread: GuestThread, _ target: Target) throws(GuestErrno) -> Int {
+        var status = CShim.stat()
+        try fill(&status, thread, target)
+        let type = status.st_mode & mode_t(S_IFMT)
+        if type == mode_t(S_IFDIR) { throw .EISDIR }
+        if type != mode_t(S_IFREG) { throw .EINVAL }
+        return isAllowed(status, Int(W_OK), isEffective: true) ? 0 : -Int(EACCES)
     }
 }

@@ -225,7 +225,7 @@ extension PathCalls {
     }
 
     /// The classic permission check, by the ids of the calling thread.
-    private static func isAllowed(_ status: stat, _ mode: Int, isEffective: Bool) -> Bool {
+    static func isAllowed(_ status: stat, _ mode: Int, isEffective: Bool) -> Bool {
         let user = Host.raw(Int32(isEffective ? SYS_geteuid : SYS_getuid))
         let group = Host.raw(Int32(isEffective ? SYS_getegid : SYS_getgid))
         let bits = Int(status.st_mode)

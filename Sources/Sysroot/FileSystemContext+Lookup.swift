@@ -32,8 +32,10 @@ public enum EntryPurpose {
     case create
     /// unlink.
     case unlink
-    /// rmdir, and both names of rename.
-    case replace
+    /// rmdir.
+    case removeDirectory
+    /// Both names of rename.
+    case rename
     /// The old name of link: nothing changes in its directory.
     case keep
 }
@@ -217,7 +219,9 @@ extension FileSystemContext {
         switch purpose {
         case .create: return exists ? .EEXIST : .ENOENT
         case .keep: return exists ? .EXDEV : .ENOENT
-        case .unlink, .replace: return isMount || isDots ? .EBUSY : exists ? .EPERM : .ENOENT
+        case .unlink, .removeDirectory: return isMount || isDots ? .EBUSY : exists ? .EPERM : .ENOENT
+        // Linux compares mounts before it looks at names.
+        case .rename: return isDots ? .EBUSY : .EXDEV
         }
     }
 
@@ -228,7 +232,7 @@ extension FileSystemContext {
             switch purpose {
             case .create: return .EEXIST
             case .unlink: return mount.isFile ? .EBUSY : .EISDIR
-            case .replace: return .EBUSY
+            case .removeDirectory, .rename: return .EBUSY
             case .keep: return .EXDEV
             }
         }

@@ -105,9 +105,9 @@ private func descriptor(_ context: FileSystemContext, _ path: String) -> Int32 {
 
     #expect(context.made("/proc") == EEXIST)
     #expect(context.made("/proc/new") == ENOENT)
-    #expect(context.changed("/proc", .replace) { _, _ in 0 } == EBUSY)
+    #expect(context.changed("/proc", .removeDirectory) { _, _ in 0 } == EBUSY)
     #expect(context.changed("/proc", .unlink) { _, _ in 0 } == EISDIR)
-    #expect(context.changed("/p/7", .replace) { _, _ in 0 } == EPERM)
+    #expect(context.changed("/p/7", .removeDirectory) { _, _ in 0 } == EPERM)
 }
 
 @Test func syntheticDirectoriesServeAsStarts() throws {

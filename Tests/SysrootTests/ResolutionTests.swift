@@ -24,6 +24,10 @@ func populated() -> TestTree {
     tree.link("fileslashed", "a/file/")
     tree.link("chain", "lib/../lib/../lib")
     tree.link("dotted", "a/b/.")
+    // For tests by a user who is not root.
+    tree.directory("closed", mode: 0)
+    tree.directory("listed", mode: 0o444)
+    tree.link("through", "closed/../a/file")
     return tree
 }
 
@@ -32,7 +36,8 @@ private let relativePaths = [
     "nope/", "nope/x", "nope/..", "lib", "lib/", "lib/libc.so", "lib/libc.so/", "lib/../libc.so", "lib/../lib/libc.so",
     "a/up", "a/up/a/file", "a/tofile", "a/tofile/", "a/b/abs", "dangling", "dangling/", "dangling2", "dangling2/", "loop",
     "loop/x", "loop/", "slashed", "slashed/file", "slashed/b/c/deep", "fileslashed", "chain/libc.so", "chain", "dotted",
-    "dotted/c/deep", ".", "./", "./a", "a/b/c/../../b/c/deep", "a/..//a/./b/c/.", "dangling/..", "a/b/c/deep/../deep",
+    "dotted/c/deep", ".", "./", "./a", "a/b/c/../../b/c/deep", "a/..//a/./b/c/.", "dangling/..", "a/b/c/deep/../deep", "closed",
+    "closed/", "closed/.", "closed/..", "closed/x", "closed/../a/file", "listed/.", "listed/..", "listed/x", "through",
 ]
 
 @Test func opensAgreeWithTheHost() {
@@ -84,8 +89,8 @@ private let relativePaths = [
         ("mknod", .create, { mknodat($0, $1, S_IFIFO | 0o644, 0) }),
         ("symlink", .create, { symlinkat("x", $0, $1) }),
         ("unlink", .unlink, { unlinkat($0, $1, 0) }),
-        ("rmdir", .replace, { unlinkat($0, $1, Int32(VMRUN_AT_REMOVEDIR)) }),
-        ("rename", .replace, { renameat($0, $1, $0, "renamed") }),
+        ("rmdir", .removeDirectory, { unlinkat($0, $1, Int32(VMRUN_AT_REMOVEDIR)) }),
+        ("rename", .rename, { renameat($0, $1, $0, "renamed") }),
     ]
     for (name, purpose, call) in calls {
         for path in relativePaths + ["a/b/c/.", "a/b/..", "empty", "empty/", "a/new", "a/new/", "/", "a/tofile/x"] {

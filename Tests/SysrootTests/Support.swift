@@ -31,7 +31,7 @@ final class TestTree {
         rmdir(path)
     }
 
-    func directory(_ path: String) { mkdir(root + "/" + path, 0o755) }
+    func directory(_ path: String, mode: mode_t = 0o755) { mkdir(root + "/" + path, mode) }
 
     func link(_ path: String, _ target: String) { symlink(target, root + "/" + path) }
 
