@@ -90,8 +90,15 @@ public final class GuestProcess {
         }
     }
 
-    /// Ends the whole process, as exit_group(2).
+    /// Changes what this process shows of itself in /proc.
+    public func updateRecord(_ change: (inout ProcessRecord) -> Void) {
+        change(&record)
+        session.update(pid, change)
+    }
+
+    /// Ends the whole process, as exit_group(2). The session's first process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
+        if pid == session.firstProcess { synthetic.sharedMemory.remove() }
         while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
     }
 }

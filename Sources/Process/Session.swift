@@ -141,6 +141,12 @@ public final class Session: SessionDirectory {
         target.storeBytes(of: Int32(length), toByteOffset: Self.executableLengthOffset, as: Int32.self)
     }
 
+    /// Changes what a member published.
+    public func update(_ pid: Int32, _ change: (inout ProcessRecord) -> Void) {
+        guard let index = find(pid) else { return }
+        change(&(slot(index) + Self.recordOffset).assumingMemoryBound(to: ProcessRecord.self).pointee)
+    }
+
     public func record(of pid: Int32) -> ProcessRecord? {
         guard let index = find(pid) else { return nil }
         return slot(index).load(fromByteOffset: Self.recordOffset, as: ProcessRecord.self)

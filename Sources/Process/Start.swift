@@ -63,6 +63,7 @@ public enum ProcessStart {
         record.executableDescriptor = keepOpen(program.executable.descriptor)
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
+        record.ignoredSignals = actions.ignoredMask
         let process = GuestProcess(
             memory: memory, files: files, synthetic: synthetic, actions: actions, session: session, server: server, timeout: plan.timeout,
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,

@@ -34,6 +34,7 @@ public enum Dispatcher {
             case .changeFile:
                 let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(arguments.a0))
                 if thread.process.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
+                if thread.process.files.belongsToHost(descriptor: descriptor) { throw .EPERM }
                 return Forwarding.forward(thread, row, arguments)
             case .refuse(let error): return error.result
             default:

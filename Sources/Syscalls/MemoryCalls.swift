@@ -3,6 +3,7 @@ import GuestMemory
 import Host
 import LinuxABI
 import Process
+import SyntheticFS
 
 /// The memory family. What decides about addresses is AddressSpace's; the rest is checked against the arena and forwarded.
 enum MemoryCalls {
@@ -36,7 +37,9 @@ enum MemoryCalls {
     }
 
     static func brk(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        Int(truncatingIfNeeded: thread.process.memory.brk(args.a0))
+        let end = thread.process.memory.brk(args.a0)
+        if end != thread.process.record.heapEnd { thread.process.updateRecord { $0.heapEnd = end } }
+        return Int(truncatingIfNeeded: end)
     }
 
     static func madvise(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -5,6 +5,7 @@ import LinuxABI
 import Machine
 import Process
 import Signals
+import SyntheticFS
 
 /// Masks, actions, stacks, waiting for signals.
 enum SignalCalls {
@@ -20,8 +21,23 @@ enum SignalCalls {
         var new: SignalAction?
         if args.a1 != 0 { new = try GuestAccess.read(SignalAction.self, at: GuestAddress(args.a1)) }
         let previous = try thread.process.actions.replace(signal, with: new)
+        if let new, new.handler != previous.handler { publish(thread, signal, new) }
         if args.a2 != 0 { try GuestAccess.write(previous, at: GuestAddress(args.a2)) }
         return 0
+    }
+
+    /// SigIgn and SigCgt of /proc/PID/status.
+    private static func publish(_ thread: GuestThread, _ signal: Int32, _ action: SignalAction) {
+        let bit: UInt64 = 1 << UInt64(signal - 1)
+        thread.process.updateRecord { record in
+            record.ignoredSignals &= ~bit
+            record.caughtSignals &= ~bit
+            if action.isIgnored {
+                record.ignoredSignals |= bit
+            } else if !action.isDefault {
+                record.caughtSignals |= bit
+            }
+        }
     }
 
     static func rt_sigprocmask(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -86,6 +86,18 @@ extension FileSystemContext {
         return isReadOnly(hostPath: hostPath)
     }
 
+    /// Whether the object behind `descriptor` is the host's own, shown to the guest to be used and not to be changed: what
+    /// /proc and /dev show, but for terminals and shared memory.
+    public func belongsToHost(descriptor: Int32) -> Bool {
+        if tree?.path(ofDescriptor: descriptor) != nil { return true }
+        guard let hostPath = HostPath.ofDescriptor(descriptor) else { return false }
+        if mounts.index(containingHostPath: hostPath).map({ !mounts.mounts[$0].hostPath.isEmpty }) ?? false { return false }
+        return CanonicalPath.isWithin(hostPath, Array("/proc".utf8))
+            || (CanonicalPath.isWithin(hostPath, Array("/dev".utf8))
+                && !CanonicalPath.isWithin(hostPath, Array("/dev/shm".utf8))
+                && !CanonicalPath.isWithin(hostPath, Array("/dev/pts".utf8)))
+    }
+
     /// As `isReadOnly(descriptor:)`, for a host path as the kernel prints it.
     private func isReadOnly(hostPath: [UInt8]) -> Bool {
         if let index = mounts.index(containingHostPath: hostPath == [slash] ? [] : hostPath) {
