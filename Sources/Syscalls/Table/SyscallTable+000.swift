@@ -1,6 +1,6 @@
 extension SyscallTable {
     /// Numbers 0 to 127.
-    @usableFromInline static let rows000: [SyscallRow] = [
+    @usableFromInline static let rows000: InlineArray<128, SyscallRow> = [
         SyscallRow(0, "read", .fd, .output(2), .value, by: .readTransfer),
         SyscallRow(1, "write", .fd, .input(2), .value, by: .transfer),
         SyscallRow(2, "open", .path, .value, .value, by: .open),

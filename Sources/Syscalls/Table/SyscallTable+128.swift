@@ -1,6 +1,6 @@
 extension SyscallTable {
     /// Numbers 128 to 255.
-    @usableFromInline static let rows128: [SyscallRow] = [
+    @usableFromInline static let rows128: InlineArray<128, SyscallRow> = [
         SyscallRow(
             128, "rt_sigtimedwait", .reads(.sigset), .writes(.siginfo), .reads(.timespec), .value, by: .rt_sigtimedwait),
         SyscallRow(129, "rt_sigqueueinfo", .pid, .signal, .reads(.siginfo), by: .rt_sigqueueinfo),
@@ -110,7 +110,9 @@ extension SyscallTable {
         SyscallRow(224, "timer_gettime", .value, .writes(.itimerspec)),
         SyscallRow(225, "timer_getoverrun", .value),
         SyscallRow(226, "timer_delete", .value),
-        SyscallRow(227, "clock_settime", .value, .reads(.timespec), by: .clock_settime, .refused, "EPERM: the clocks are the host's"),
+        SyscallRow(
+            227, "clock_settime", .value, .reads(.timespec), by: .clock_settime, .refused,
+            "EPERM: the clocks are the host's"),
         SyscallRow(228, "clock_gettime", .value, .writes(.timespec)),
         SyscallRow(229, "clock_getres", .value, .writes(.timespec)),
         SyscallRow(230, "clock_nanosleep", .value, .value, .reads(.timespec), .writes(.timespec)),

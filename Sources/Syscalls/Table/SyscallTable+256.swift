@@ -1,6 +1,6 @@
 extension SyscallTable {
     /// Numbers 256 to 336, where x86-64 left its own numbering.
-    @usableFromInline static let rows256: [SyscallRow] = [
+    @usableFromInline static let rows256: InlineArray<81, SyscallRow> = [
         SyscallRow(256, "migrate_pages", .pid, .value, .nodeMask(bits: 1), .nodeMask(bits: 1)),
         SyscallRow(257, "openat", .directoryFD, .path, .value, .value, by: .openat),
         SyscallRow(258, "mkdirat", .directoryFD, .path, .value, by: .mkdirat),

@@ -1,6 +1,6 @@
 extension SyscallTable {
     /// Numbers from 424 up: the same on every architecture.
-    @usableFromInline static let rows424: [SyscallRow] = [
+    @usableFromInline static let rows424: InlineArray<47, SyscallRow> = [
         SyscallRow(424, "pidfd_send_signal", .fd, .signal, .reads(.siginfo), .value, by: .pidfd_send_signal),
         SyscallRow(425, "io_uring_setup", by: .refuse(.ENOSYS), .refused, "ENOSYS: its requests would reach the host unchecked"),
         SyscallRow(426, "io_uring_enter", by: .refuse(.ENOSYS), .refused, "ENOSYS: see io_uring_setup"),

@@ -1,4 +1,7 @@
 /// The system calls of the guest's architecture, one row for every number. docs/syscalls.md is generated from it.
+///
+/// The rows are inline arrays, which the compiler lays out in the binary as they are: nothing is built at start-up and a
+/// lookup is a load. An Array would be made at its first use, behind a lock.
 public enum SyscallTable {
     /// The last number that has a row.
     public static let last: UInt32 = 470
