@@ -117,7 +117,8 @@ extension PathCalls {
                 }
             }
         }
-        let target = isBare ? try descriptorTarget(thread, oldDirectory) : try target(thread, oldDirectory, old, followLast: true)
+        let target =
+            isBare ? try descriptorTarget(thread, oldDirectory) : try target(thread, oldDirectory, old, followLast: true)
         defer { target.release() }
         return try withEntry(thread, newDirectory, new, .create) { (parent, name) throws(GuestErrno) in
             guard case .descriptor(let descriptor, _) = target else { throw .EXDEV }

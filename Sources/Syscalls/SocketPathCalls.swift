@@ -4,8 +4,8 @@ import LinuxABI
 import Process
 import Sysroot
 
-/// AF_UNIX addresses that name files. The host gets one that goes through a descriptor of vmrun's, so that no other path than
-/// the one resolved here can be meant.
+/// AF_UNIX addresses that name files. The host gets one that goes through a descriptor of vmrun's, so that no other path
+/// than the one resolved here can be meant.
 extension PathCalls {
     private static let pathOffset = 2
     /// sizeof(sun_path); the last byte need not be a NUL.

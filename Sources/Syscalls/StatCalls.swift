@@ -47,13 +47,13 @@ extension PathCalls {
             if result == 0 {
                 let isLink = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFLNK)
                 let follows = isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0
-                if !follows && !mayPatch(files, status) { return try deliver(&status, address) }
+                if !follows && !mayPatch(files, status) { return try deliver(status, address) }
             } else if files.isFinal(result, in: direct) {
                 return result
             }
         }
         try fill(&status, thread, try target(thread, directory, path, flags))
-        return try deliver(&status, address)
+        return try deliver(status, address)
     }
 
     /// What stat(2) tells of an object; releases it.
@@ -84,7 +84,7 @@ extension PathCalls {
     }
 
     @inline(__always)
-    private static func deliver(_ status: inout stat, _ address: UInt64) throws(GuestErrno) -> Int {
+    private static func deliver(_ status: stat, _ address: UInt64) throws(GuestErrno) -> Int {
         try GuestAccess.write(status, at: GuestAddress(address))
         return 0
     }
@@ -101,32 +101,61 @@ extension PathCalls {
         try check(
             flags,
             allowed: VMRUN_AT_SYMLINK_NOFOLLOW | VMRUN_AT_NO_AUTOMOUNT | VMRUN_AT_EMPTY_PATH | VMRUN_AT_STATX_SYNC_TYPE)
-        let target = try target(thread, descriptor(args.a0), path, flags)
         var extended = CShim.statx()
-        switch target {
-        case .descriptor(let descriptor, _):
-            defer { target.release() }
-            let hostFlags = (flags & (VMRUN_AT_STATX_SYNC_TYPE | VMRUN_AT_NO_AUTOMOUNT)) | VMRUN_AT_EMPTY_PATH
-            let result = withUnsafeMutablePointer(to: &extended) {
-                Host.raw(Int32(SYS_statx), Int(descriptor), empty, hostFlags, Int(mask), $0.argument)
+        let directory = descriptor(args.a0)
+        let files = thread.process.files
+        if let direct = files.directDirectory(path, from: directory) {
+            // The type is needed in any case, to see what is to be followed.
+            let result = hostStatus(
+                direct, path.start.argument, &extended, flags | VMRUN_AT_SYMLINK_NOFOLLOW, mask | UInt32(STATX_TYPE))
+            if result == 0 {
+                let isLink = Int32(extended.stx_mode) & S_IFMT == S_IFLNK
+                let follows = isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0
+                if !follows && !mayPatch(files, extended) { return try deliver(extended, args.a4) }
+            } else if files.isFinal(result, in: direct) {
+                return result
             }
-            if result < 0 { return result }
-            let device = makeDevice(extended.stx_dev_major, extended.stx_dev_minor)
-            if let tree = thread.process.files.tree, tree.mayPatch(device: device) {
-                var status = CShim.stat()
-                if hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0,
-                    tree.patch(&status, ofDescriptor: descriptor)
-                {
-                    extend(&extended, with: status)
-                }
-            }
-        case .synthetic:
+        }
+        let target = try target(thread, directory, path, flags)
+        guard case .descriptor(let descriptor, _) = target else {
             var status = CShim.stat()
             try fill(&status, thread, target)
             extended.stx_mask = UInt32(STATX_BASIC_STATS)
             extend(&extended, with: status)
+            return try deliver(extended, args.a4)
         }
-        try GuestAccess.write(extended, at: GuestAddress(args.a4))
+        defer { target.release() }
+        let hostFlags = (flags & (VMRUN_AT_STATX_SYNC_TYPE | VMRUN_AT_NO_AUTOMOUNT)) | VMRUN_AT_EMPTY_PATH
+        let result = hostStatus(descriptor, empty, &extended, hostFlags, mask)
+        if result < 0 { return result }
+        if mayPatch(files, extended) {
+            var status = CShim.stat()
+            if hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0,
+                files.tree?.patch(&status, ofDescriptor: descriptor) ?? false
+            {
+                extend(&extended, with: status)
+            }
+        }
+        return try deliver(extended, args.a4)
+    }
+
+    @inline(__always)
+    private static func hostStatus(
+        _ directory: Int32, _ path: Int, _ status: inout statx, _ flags: Int, _ mask: UInt32
+    ) -> Int {
+        withUnsafeMutablePointer(to: &status) {
+            Host.raw(Int32(SYS_statx), Int(directory), path, flags, Int(mask), $0.argument)
+        }
+    }
+
+    @inline(__always)
+    private static func mayPatch(_ files: FileSystemContext, _ status: statx) -> Bool {
+        files.tree?.mayPatch(device: makeDevice(status.stx_dev_major, status.stx_dev_minor)) ?? false
+    }
+
+    @inline(__always)
+    private static func deliver(_ status: statx, _ address: UInt64) throws(GuestErrno) -> Int {
+        try GuestAccess.write(status, at: GuestAddress(address))
         return 0
     }
 

@@ -319,7 +319,13 @@ struct PathWalk: ~Copyable {
     private mutating func splice(_ target: [UInt8]) throws(GuestErrno) {
         try countLink()
         if target.isEmpty { throw .ENOENT }
-        rest = next < rest.count ? target + [slash] + rest[next...] : target
+        // The text has room behind it: `readLink` reads into a buffer for the longest.
+        var spliced = target
+        if next < rest.count {
+            spliced.append(slash)
+            spliced.append(contentsOf: rest[next...])
+        }
+        rest = spliced
         next = 0
         guard target[0] == slash else { return }
         if resolve & UInt64(RESOLVE_BENEATH) != 0 { throw .EXDEV }
@@ -331,7 +337,7 @@ struct PathWalk: ~Copyable {
     mutating func spliceFirstLink(followLast: Bool) throws(GuestErrno) -> Bool {
         races += 1
         if races > Self.mostRaces { throw .ELOOP }
-        let components = done
+        var components = done
         var opened: Int32 = -1
         defer { if opened >= 0 { Host.close(opened) } }
         var first = 0
@@ -340,14 +346,17 @@ struct PathWalk: ~Copyable {
             let isLast = end == components.count
             if isLast && !followLast { return false }
             let directory = opened >= 0 ? opened : anchor
-            let name = Array(components[first..<end]) + [0]
+            var name: [UInt8] = []
+            name.reserveCapacity(end - first + 1)
+            name.append(contentsOf: components[first..<end])
+            name.append(0)
             if let target = Self.readLink(directory, name) {
-                done = Array(components[0..<max(first - 1, 0)])
-                let remaining = rest[next...]
-                rest = isLast ? [] : Array(components[(end + 1)...])
-                if !isLast && !remaining.isEmpty { rest.append(slash) }
-                rest.append(contentsOf: remaining)
-                next = 0
+                done.removeLast(done.count - max(first - 1, 0))
+                if !isLast {
+                    if next < rest.count { components.append(slash) }
+                    rest.replaceSubrange(0..<next, with: components[(end + 1)...])
+                    next = 0
+                }
                 try splice(target)
                 return true
             }

@@ -73,9 +73,10 @@ private func descriptor(_ context: FileSystemContext, _ path: String) -> Int32 {
     tree.file("proc/hidden", "hidden")
     let fake = FakeTree(hostDirectory: tree.base + "/shm")
     let context = tree.context(tree: fake)
-    for path in ["/proc/7/status", "/proc/self/status", "/p/7/status", "/a/q", "/a/../proc/./7//status", "/proc/../p/self/status",
-        "/proc/root/proc/7/status", "/proc/host/../7/status"]
-    {
+    for path in [
+        "/proc/7/status", "/proc/self/status", "/p/7/status", "/a/q", "/a/../proc/./7//status", "/proc/../p/self/status",
+        "/proc/root/proc/7/status", "/proc/host/../7/status",
+    ] {
         #expect(context.looked(path) == .content("synthetic /proc/7/status"), "\(path)")
         #expect(context.opened(path) == .content("/proc/7/status"), "\(path)")
     }
@@ -239,7 +240,10 @@ private func descriptor(_ context: FileSystemContext, _ path: String) -> Int32 {
         .init("/", "/host"), .init("/proc", "/p"), .init("/proc/self", "/self", readOnly: true),
     ])
     #expect(context.opened("/host/etc/passwd") != .error(ENOENT))
-    for path in ["/host/proc/self/mem", "/host/proc/1/root", "/p/self/mem", "/p/self/cwd", "/self/mem", "/host/etc/../proc/self/fd"] {
+    for path in [
+        "/host/proc/self/mem", "/host/proc/1/root", "/p/self/mem", "/p/self/cwd", "/self/mem",
+        "/host/etc/../proc/self/fd",
+    ] {
         #expect(context.opened(path) == .error(ENOENT), "\(path)")
         #expect(context.looked(path, follow: false) == .error(ENOENT), "\(path)")
     }
