@@ -227,8 +227,13 @@ static void renamed_while_resolving(void)
     mkdir("/tmp/race", 0755);
     mkdir("/tmp/race/deep", 0755);
     mkdir("/tmp/race/deep/down", 0755);
-    mkdir("/tmp/race/directory", 0755);
-    unlink("/tmp/race/link");
+    /* A run before this one may have ended with the two in each other's place. */
+    const char *names[] = {"/tmp/race/link", "/tmp/race/directory"};
+    for (int i = 0; i < 2; i++) {
+        unlink(names[i]);
+        rmdir(names[i]);
+    }
+    CHECK_OK(mkdir("/tmp/race/directory", 0755));
     CHECK_OK(symlink(climbing(19), "/tmp/race/link"));
     pthread_t renamer, swapper;
     pthread_create(&renamer, NULL, rename_back_and_forth, NULL);

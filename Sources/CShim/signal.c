@@ -30,7 +30,7 @@ struct kernel_sigaction {
 #define BIT(signal) (1ull << ((signal)-1))
 #define NEVER_BLOCKED (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(VMRUN_KICK_SIGNAL))
 
-extern const char vmrun_isc_begin[], vmrun_isc_syscall[], vmrun_isc_end[], vmrun_isc_abort[];
+extern const char vmrun_isc_begin[], vmrun_isc_syscall[], vmrun_isc_end[], vmrun_isc_unstarted[], vmrun_isc_restart[];
 
 #if defined(__x86_64__)
 void vmrun_restorer(void);
@@ -43,6 +43,12 @@ __asm__(".text\n"
         ".size vmrun_restorer, . - vmrun_restorer\n");
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.gregs[REG_RIP])
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.gregs[REG_RAX])
+
+// The stub clears RCX, SYSCALL puts the address behind itself there, and the kernel keeps it when it rewinds.
+static int call_was_made(const ucontext_t *context)
+{
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RCX] == (uintptr_t)vmrun_isc_end;
+}
 #elif defined(__aarch64__)
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.pc)
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.regs[0])
@@ -107,9 +113,9 @@ static void handler(int signal, siginfo_t *info, void *opaque)
     if (!thread)
         return;
 
-    if (signal == VMRUN_KICK_SIGNAL && info->si_code == SI_QUEUE &&
-        (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE &&
-        info->si_pid == (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0)) {
+    int is_kick = signal == VMRUN_KICK_SIGNAL && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
+                  (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE;
+    if (is_kick) {
         leave_guest(thread, VMRUN_ATTENTION_KICK);
     } else {
         uint64_t *mask = (uint64_t *)&context->uc_sigmask;
@@ -134,14 +140,16 @@ static void handler(int signal, siginfo_t *info, void *opaque)
         leave_guest(thread, VMRUN_ATTENTION_SIGNAL);
     }
 
-    if (ip >= (uintptr_t)vmrun_isc_begin && ip <= (uintptr_t)vmrun_isc_syscall) {
-        if (ip == (uintptr_t)vmrun_isc_syscall && CONTEXT_RESULT(context) == SYS_restart_syscall) {
-            // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
-            CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
-            CONTEXT_RESULT(context) = -EINTR;
-        } else {
-            CONTEXT_IP(context) = (uintptr_t)vmrun_isc_abort;
-        }
+    if (ip < (uintptr_t)vmrun_isc_begin || ip > (uintptr_t)vmrun_isc_syscall)
+        return;
+    if (!call_was_made(context)) {
+        CONTEXT_IP(context) = (uintptr_t)vmrun_isc_unstarted;
+    } else if (CONTEXT_RESULT(context) == SYS_restart_syscall) {
+        // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
+        CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
+        CONTEXT_RESULT(context) = -EINTR;
+    } else {
+        CONTEXT_IP(context) = (uintptr_t)vmrun_isc_restart;
     }
 }
 
@@ -177,7 +185,14 @@ void vmrun_install_handlers(void)
 {
     for (int signal = 1; signal <= 64; signal++)
         if (vmrun_is_always_captured(signal))
-            set_action(signal, (uintptr_t)handler, 0);
+            set_action(signal, (uintptr_t)handler, signal == VMRUN_KICK_SIGNAL ? SA_RESTART : 0);
+}
+
+int vmrun_restarts(int signal)
+{
+    struct kernel_sigaction action = {0};
+    vmrun_syscall(SYS_rt_sigaction, signal, 0, (long)&action, 8, 0, 0);
+    return (action.flags & SA_RESTART) != 0;
 }
 
 void vmrun_set_host_mask(uint64_t mask)

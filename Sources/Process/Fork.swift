@@ -123,6 +123,7 @@ extension GuestThread {
         host.pointee.deferred = 0
         host.pointee.attention = 0
         host.pointee.requests = 0
+        host.pointee.has_guard_timer = 0
         process.releaseVforkParent()
         InternalDescriptors.closeMachines()
         for thread in process.threads { thread.cpu.forget() }

@@ -39,6 +39,7 @@ public final class GuestThread {
     }
 
     deinit {
+        vmrun_thread_release(host)
         host.deallocate()
         enteredAt.deallocate()
     }

@@ -16,6 +16,11 @@ extension ThreadSignals {
             raiseAttention()
             return -Int(EINTR)
         }
+        if host.pointee.captured != 0 && wanted & Self.bit(host.pointee.captured) != 0 {
+            // It came before the call, whose mask would hold it back.
+            host.pointee.blocked = original
+            return VMRUN_ERESTART
+        }
         let result = call(wanted & ~Self.neverBlocked)
         host.pointee.blocked = original
         if result == VMRUN_ERESTART { return result }

@@ -59,7 +59,7 @@ public final class ThreadSignals {
 
     func raiseAttention() { host.pointee.attention |= UInt32(VMRUN_ATTENTION_SIGNAL) }
 
-    private static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
+    static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
 
     private static let deferredSignals: [Int32] = [SIGSEGV, SIGBUS, VMRUN_KICK_SIGNAL]
 

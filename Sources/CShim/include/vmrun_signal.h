@@ -19,6 +19,9 @@ long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint6
 /// The host's present disposition, for what a parent left ignored: 1 where `signal` is ignored.
 int vmrun_is_ignored(int signal);
 
+/// 1 where the disposition of `signal` says SA_RESTART.
+int vmrun_restarts(int signal);
+
 /// True for the signals that vmrun keeps a handler for in every case (faults and the kick).
 int vmrun_is_always_captured(int signal);
 

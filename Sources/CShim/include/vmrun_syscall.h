@@ -32,11 +32,10 @@ static inline long vmrun_syscall(long number, long a0, long a1, long a2, long a3
 #endif
 }
 
-/// What vmrun_interruptible_syscall answers when a signal came first: the call did not happen, or the kernel
+/// What vmrun_interruptible_syscall answers when the guest's call is to be made again after the signal's handler: the kernel
 /// would have restarted it. Never a result of the kernel's own.
 #define VMRUN_ERESTART (-512L)
 
-/// A host system call that a signal for the guest can always interrupt: `*attention` is checked and the call
-/// made with nothing in between that a captured signal could slip through (the handler rewinds, see
-/// vmrun_signal.c). `args` are the six arguments.
+/// A host system call on the guest's behalf, which a signal for the guest interrupts as it would the guest's own, also one
+/// that was captured (`*attention` is set) before the call could be made. `args` are the six arguments.
 long vmrun_interruptible_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6]);

@@ -35,11 +35,17 @@ struct vmrun_thread {
     siginfo_t deferred_info[VMRUN_DEFERRED_SIGNALS];
     /// Host thread id.
     int32_t tid;
+    /// A POSIX timer that kicks this thread; made when first needed. A fork child has none.
+    int32_t guard_timer;
+    int32_t has_guard_timer;
 };
 
 /// The state of the calling thread, or NULL before vmrun_thread_attach.
 struct vmrun_thread *vmrun_thread_self(void);
 void vmrun_thread_attach(struct vmrun_thread *thread);
+
+/// Gives back what the state holds of the kernel's.
+void vmrun_thread_release(struct vmrun_thread *thread);
 
 /// fork(2) through libc, so that its allocator is consistent in the child. Returns the pid, 0 in the child, or -errno.
 long vmrun_fork(void);

@@ -1,11 +1,12 @@
-// vmrun_interruptible_syscall(attention, number, args): see vmrun_syscall.h.
-// The handler sends every instruction pointer in [vmrun_isc_begin, vmrun_isc_syscall] to vmrun_isc_abort: there the
-// call has not been made, or the kernel has rewound to restart it.
+// vmrun_guest_syscall(attention, number, args): the instruction behind vmrun_guest_syscall (interruptible.c).
+// A handler that finds the instruction pointer in [vmrun_isc_begin, vmrun_isc_syscall] sends it to one of the two exits:
+// to vmrun_isc_unstarted where the call has not been made, to vmrun_isc_restart where the kernel has rewound it. RCX tells
+// which: SYSCALL leaves the address behind itself there.
 #if defined(__x86_64__)
     .text
-    .globl vmrun_interruptible_syscall, vmrun_isc_begin, vmrun_isc_syscall, vmrun_isc_end, vmrun_isc_abort
-    .type vmrun_interruptible_syscall, @function
-vmrun_interruptible_syscall:
+    .globl vmrun_guest_syscall, vmrun_isc_begin, vmrun_isc_syscall, vmrun_isc_end, vmrun_isc_unstarted, vmrun_isc_restart
+    .type vmrun_guest_syscall, @function
+vmrun_guest_syscall:
     .cfi_startproc
     push %rbx
     .cfi_adjust_cfa_offset 8
@@ -19,23 +20,26 @@ vmrun_interruptible_syscall:
     mov 24(%r11), %r10
     mov 32(%r11), %r8
     mov 40(%r11), %r9
+    xor %ecx, %ecx
 vmrun_isc_begin:
     cmpl $0, (%rbx)
-    jne vmrun_isc_abort
+    jne vmrun_isc_unstarted
 vmrun_isc_syscall:
     syscall
 vmrun_isc_end:
     pop %rbx
+    .cfi_remember_state
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbx
     ret
-    .cfi_adjust_cfa_offset 8
-vmrun_isc_abort:
+    .cfi_restore_state
+vmrun_isc_unstarted:
+    mov $-513, %rax
+    jmp vmrun_isc_end
+vmrun_isc_restart:
     mov $-512, %rax
-    pop %rbx
-    .cfi_adjust_cfa_offset -8
-    ret
+    jmp vmrun_isc_end
     .cfi_endproc
-    .size vmrun_interruptible_syscall, . - vmrun_interruptible_syscall
+    .size vmrun_guest_syscall, . - vmrun_guest_syscall
 #endif
     .section .note.GNU-stack, "", @progbits
