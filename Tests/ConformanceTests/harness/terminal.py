@@ -53,15 +53,6 @@ class Terminal:
     def line(self, text):
         self.type(text + "\r")
 
-    def type_until(self, text, pattern, tries=10):
-        """Type it again and again until the pattern is shown."""
-        for _ in range(tries - 1):
-            self.type(text)
-            with contextlib.suppress(Failure):
-                return self.expect(pattern, timeout=1)
-        self.type(text)
-        return self.expect(pattern)
-
     def expect(self, pattern, timeout=15):
         """Wait until the pattern has been shown; return the match. What was shown before it is forgotten."""
         deadline = time.monotonic() + timeout
