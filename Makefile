@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test unit conformance fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test unit conformance test-svm fixtures roots debian-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -38,6 +38,9 @@ unit: swift setup ## the Swift unit tests
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
+
+test-svm: build/vmrun ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
+	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
 
 fixtures: setup ## compile GuestFixtures/ into build/fixtures
 	@$(PYTHON) $(CONFORMANCE) --build-only

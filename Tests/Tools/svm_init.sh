@@ -1,0 +1,70 @@
+#!/bin/sh
+# The first process of the emulated host: loads KVM, runs the jobs of /jobs, switches the machine off.
+# What the machine says goes to the first serial port, the results to the second, one line each:
+#     RESULT name native-status native-output native-errors vmrun-status vmrun-output vmrun-errors
+# (output and errors in base64, "-" for nothing)
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount -t tmpfs -o mode=1777 tmp /tmp
+for name in fd/0:stdin fd/1:stdout fd/2:stderr fd:fd; do ln -s "/proc/self/${name%:*}" "/dev/${name#*:}"; done
+mkdir /tmp/t
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+exec 3> /dev/ttyS1
+. /settings
+
+insmod /modules/irqbypass.ko
+insmod /modules/ccp.ko
+insmod /modules/kvm.ko
+insmod /modules/kvm-amd.ko npt=$npt
+chmod 666 /dev/kvm
+echo "HOST $(uname -r) npt=$(cat /sys/module/kvm_amd/parameters/npt) uptime=$(cut -d' ' -f1 /proc/uptime)" >&3
+
+encoded() {
+    if [ -s "$1" ]; then head -c 20000 "$1" | base64 -w 0; else printf -- -; fi
+}
+
+# once COMMAND...: runs it in an empty directory of its own; what it says is in /out and /err.
+once() {
+    mount -t tmpfs -o mode=777 scratch /tmp/t
+    cd /tmp/t
+    setsid timeout -s KILL "$seconds" $as "$@" < "$input" > /out 2> /err 3>&-
+    status=$?
+    cd /
+    # Lazily: a test that failed may have left processes behind.
+    umount -l /tmp/t
+    return $status
+}
+
+# job NAME SECONDS USER INPUT "VMRUN COMMAND" WORD...: one line of results.
+job() {
+    name=$1 seconds=$2 user=$3 input=$4 vmrun=$5
+    shift 5
+    as=
+    [ "$user" = root ] || as="as_user $user"
+    native=- native_output=- native_errors=-
+    # Some jobs are about vmrun itself and have no native counterpart.
+    if [ "$1" != vmrun ]; then
+        once "$@"
+        native=$?
+        native_output=$(encoded /out) native_errors=$(encoded /err)
+    fi
+    if [ "$1" = vmrun ]; then once "$@"; else once $vmrun "$@"; fi
+    guest=$?
+    echo "RESULT $name $native $native_output $native_errors $guest $(encoded /out) $(encoded /err)" >&3
+    for left in $(pidof vmrun); do
+        echo "LEFT $name $(tr '\0' ' ' < /proc/$left/cmdline)" >&3
+        kill -KILL $left
+    done
+}
+
+. /jobs
+dmesg | tail -n 30
+echo "END uptime=$(cut -d' ' -f1 /proc/uptime)" >&3
+sync
+poweroff -f

@@ -1,0 +1,128 @@
+"""What runs on the emulated host: vmrun's own checks, busybox, and the static fixtures."""
+
+import base64
+import dataclasses
+import difflib
+import shlex
+
+from harness import manifest
+
+STATIC = ["static-musl", "static-glibc", "bare"]
+#: An emulated processor with an emulated SVM is up to a hundred times slower than a real one.
+SLOWNESS = 4
+TIMED_OUT = 137
+#: What QEMU's own processor does not do, so that the native run fails too; vmrun must fail in just the same way.
+BEYOND_THE_EMULATOR = {
+    "signals/faults": "no exception for unmasked SSE errors",
+}
+
+SHELL_SCRIPT = """
+set -e
+for i in 1 2 3; do echo line $i; done | sort -r | while read -r word number; do echo "$number:$word"; done
+x=$(echo inner | tr a-z A-Z); echo "$x" > file; cat file file | wc -c
+(exit 7) || echo status $?
+sh -c 'kill -TERM $$' || echo killed $?
+sleep 1 & wait $!
+find . -type f | xargs ls
+"""
+
+
+@dataclasses.dataclass
+class Job:
+    name: str
+    command: list
+    seconds: int = 60
+    #: Options of vmrun.
+    options: list = dataclasses.field(default_factory=list)
+    stdin: str = ""
+    user: str = "root"
+    env: dict = dataclasses.field(default_factory=dict)
+    status: int = 0
+    #: Lines that the output must contain; for commands that have no native counterpart.
+    contains: list = dataclasses.field(default_factory=list)
+    fixture: manifest.Fixture | None = None
+    variant: str = ""
+
+    @property
+    def input_path(self):
+        return f"/input/{self.name}" if self.stdin else "/dev/null"
+
+    def line(self):
+        vmrun = " ".join(["vmrun", *self.options])
+        words = [self.name, str(self.seconds), self.user, self.input_path, vmrun, *self.command]
+        exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in self.env.items())
+        return f"({exports}job {' '.join(map(shlex.quote, words))})\n"
+
+    def judge(self, record):
+        """An empty string, or what is wrong. record: status, output and errors of the native run, then of vmrun's."""
+        if self.fixture and self.fixture.name in BEYOND_THE_EMULATOR:
+            return "" if record[:3] == record[3:] else "vmrun: fails in another way than natively" + transcripts(record)
+        native_status, native_output, native_errors, status, output, errors = record
+        output, details = decoded(output), transcript("vmrun", output, errors)
+        if native_status not in ["-", str(self.status)]:
+            return f"native: {described(native_status)}{transcript('native', native_output, native_errors)}"
+        if status != str(self.status):
+            return f"vmrun: {described(status)}{details}"
+        missing = [text for text in self.contains if text not in output]
+        if missing:
+            return f"vmrun: the output lacks '{missing[0]}'{details}"
+        if native_status == "-":
+            return ""
+        native_output = decoded(native_output)
+        if self.fixture:
+            native_output = self.fixture.normalised(native_output.encode())
+            output = self.fixture.normalised(output.encode())
+        if native_output != output:
+            lines = "\n".join(difflib.unified_diff(native_output.splitlines(), output.splitlines(), "native", "vmrun",
+                                                   lineterm="", n=1))
+            return f"vmrun: other output than natively{indented(lines)}{details}"
+        return ""
+
+
+def decoded(word):
+    return "" if word == "-" else base64.b64decode(word).decode(errors="replace")
+
+
+def described(status):
+    return "timed out" if status == str(TIMED_OUT) else f"exit status {status}"
+
+
+def indented(text):
+    """The last lines of a text, below the line that is being printed."""
+    return "".join(f"\n    {line[:200]}" for line in text.splitlines()[-20:])
+
+
+def transcript(whose, output, errors):
+    return "".join(f"\n  {whose} {title}{indented(decoded(word))}"
+                   for title, word in [("output", output), ("errors", errors)] if word != "-")
+
+
+def transcripts(record):
+    return transcript("native", *record[1:3]) + transcript("vmrun", *record[4:])
+
+
+def own_jobs():
+    yield Job("doctor", ["vmrun", "doctor"], contains=["ring 0", "this host can run guests"])
+    yield Job("busybox/echo", ["/bin/busybox", "echo", "hi"])
+    yield Job("busybox/echo-unprivileged", ["/bin/busybox", "echo", "hi"], user="nobody")
+    yield Job("busybox/shell", ["/bin/busybox", "sh", "-c", SHELL_SCRIPT])
+    yield Job("busybox/shell-stdin", ["/bin/busybox", "sh"], stdin="echo one\nread x < /proc/version\necho ${x%% *}\n")
+    yield Job("busybox/gzip", ["/bin/busybox", "sh", "-c", "gzip -c /bin/busybox | gzip -dc | md5sum"])
+
+
+def fixture_jobs(fixtures):
+    """Every fixture that needs nothing but itself, in its static variants."""
+    for fixture in fixtures:
+        if fixture.run_by or fixture.skip:
+            continue
+        for variant in STATIC:
+            if variant not in fixture.variants or variant in fixture.skip_variants:
+                continue
+            arguments = [argument.replace("$TMPDIR", "/tmp/t") for argument in fixture.args]
+            program = f"/fixtures/{variant}/{fixture.name}"
+            users = ["root", "nobody"] if fixture.unprivileged and variant == STATIC[0] else ["root"]
+            for user in users:
+                prefix = "unprivileged/" if user != "root" else ""
+                yield Job(f"{prefix}{fixture.name}.{variant}", [program, *arguments], user=user,
+                          seconds=int(fixture.timeout * SLOWNESS), options=list(fixture.vmrun), stdin=fixture.stdin,
+                          env=fixture.env, status=fixture.status, fixture=fixture, variant=variant)
