@@ -42,6 +42,8 @@ class Job:
     contains: list = dataclasses.field(default_factory=list)
     fixture: manifest.Fixture | None = None
     variant: str = ""
+    #: Where a program that is no fixture is to be had.
+    program: str = ""
 
     @property
     def input_path(self):
@@ -126,3 +128,10 @@ def fixture_jobs(fixtures):
                 yield Job(f"{prefix}{fixture.name}.{variant}", [program, *arguments], user=user,
                           seconds=int(fixture.timeout * SLOWNESS), options=list(fixture.vmrun), stdin=fixture.stdin,
                           env=fixture.env, status=fixture.status, fixture=fixture, variant=variant)
+
+
+def program_jobs(programs):
+    """Programs from the command line, to look into one thing."""
+    for number, words in enumerate(programs):
+        path, *arguments = shlex.split(words)
+        yield Job(f"program/{number}", [f"/programs/{number}", *arguments], program=path, seconds=120)

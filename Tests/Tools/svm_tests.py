@@ -23,14 +23,14 @@ from harness import manifest  # noqa: E402
 from harness.build import Builder  # noqa: E402
 from harness.context import ENVIRONMENT  # noqa: E402
 from svm_initramfs import Initramfs  # noqa: E402
-from svm_jobs import fixture_jobs, own_jobs  # noqa: E402
+from svm_jobs import fixture_jobs, own_jobs, program_jobs  # noqa: E402
 from svm_kernel import KernelError, MODULES, kernel  # noqa: E402
 
 AS_USER = """#!/bin/sh
 # as_user USER COMMAND...
 user=$1
 shift
-exec su -s /bin/sh "$user" -c 'exec "$@"' sh "$@"
+exec su -s /bin/sh -- "$user" -c 'exec "$@"' sh "$@"
 """
 
 
@@ -40,6 +40,8 @@ def arguments():
                         help="only tests whose name contains PATTERN, or matches it when it has wildcards")
     parser.add_argument("--npt", action="append", choices=["0", "1"],
                         help="nested paging off or on; by default the host boots once for each")
+    parser.add_argument("--program", metavar="COMMAND", action="append", default=[],
+                        help="run this static program of the tree's machine instead, with its arguments in the same word")
     parser.add_argument("--cpu", default="EPYC", help="QEMU's processor model")
     parser.add_argument("--seconds", type=int, default=900, help="the longest that one boot may take")
     parser.add_argument("--vmrun", type=pathlib.Path, default=REPOSITORY / "build/vmrun", help="the binary to test")
@@ -51,11 +53,13 @@ def selected(name, patterns):
                                for pattern in patterns)
 
 
-def build_jobs(patterns):
+def build_jobs(patterns, programs):
     """The selected jobs, with their fixtures compiled."""
+    if programs:
+        patterns = ["program/*"]
     _, fixtures = manifest.read(REPOSITORY / "GuestFixtures/manifest.toml")
     builder = Builder(REPOSITORY / "GuestFixtures", REPOSITORY / "build/fixtures")
-    jobs = [job for job in [*own_jobs(), *fixture_jobs(fixtures)] if selected(job.name, patterns)]
+    jobs = [job for job in [*own_jobs(), *fixture_jobs(fixtures), *program_jobs(programs)] if selected(job.name, patterns)]
     complaints = builder.build_all([(job.fixture, job.variant) for job in jobs if job.fixture], 2)
     for (name, variant), complaint in complaints.items():
         sys.exit(f"{name}.{variant} does not compile:\n{complaint}")
@@ -91,6 +95,8 @@ def write_initramfs(path, host, jobs, builder, vmrun, npt, work):
     for job in jobs:
         if job.stdin:
             disk.add(job.input_path.lstrip("/"), job.stdin.encode(), 0o644)
+        if job.program:
+            disk.add(job.command[0].lstrip("/"), pathlib.Path(job.program).read_bytes())
     for fixture, variant in sorted({(job.fixture.name, job.variant) for job in jobs if job.fixture}):
         # Without their debugging information ten times as many fit.
         stripped = work / "stripped"
@@ -145,7 +151,7 @@ def main():
         sys.exit("qemu-system-x86_64 is not installed: apt-get install qemu-system-x86")
     if not os.access(options.vmrun, os.X_OK):
         sys.exit(f"There is no {options.vmrun}: run 'make' first.")
-    jobs, builder = build_jobs(options.k)
+    jobs, builder = build_jobs(options.k, options.program)
     try:
         host = kernel()
     except KernelError as error:

@@ -30,6 +30,7 @@ static const unsigned long VMRUN_KVM_SET_XCRS = KVM_SET_XCRS;   // KVM_CAP_XCRS
 static const unsigned long VMRUN_KVM_GET_XSAVE = KVM_GET_XSAVE; // KVM_CAP_XSAVE
 static const unsigned long VMRUN_KVM_SET_XSAVE = KVM_SET_XSAVE;
 static const unsigned long VMRUN_KVM_GET_XSAVE2 = _IOR(KVMIO, 0xcf, struct kvm_xsave); // KVM_CAP_XSAVE2
+static const unsigned long VMRUN_KVM_GET_VCPU_EVENTS = KVM_GET_VCPU_EVENTS;
 static const unsigned long VMRUN_KVM_SET_GUEST_DEBUG = KVM_SET_GUEST_DEBUG;
 
 #define VMRUN_CPUID_ENTRIES 256

@@ -22,8 +22,8 @@ public final class GuestCPU {
     private var position = Position.user
     /// The segment registers must be set to ring 3 before the next entry.
     private var forceUser = false
-    /// The context stands in an exception stub, where it cannot be shown to anyone.
-    private var insideStub = false
+    /// An exception is on its way to its stub: the context can neither be shown nor replaced before the stub has reported it.
+    private var exceptionInFlight = false
     private var probe: FaultProbe?
     /// Bytes of the XSAVE image.
     public static let extendedStateCapacity = 4096
@@ -226,13 +226,19 @@ public final class GuestCPU {
 
     // MARK: Running
 
-    /// Prepares the registers for entry from the position they are at.
+    /// Prepares the registers for entry from the position they are at. False where no processor could be there: some refuse to
+    /// enter such a guest, others raise the fault that a kernel's return to it would.
     @inline(__always)
-    private func prepareEntry() {
+    private func prepareEntry() -> Bool {
         if position == .systemCall {
             if segments.pointee.cs.selector & 3 == 0 {
-                // Ring 0: the stub's SYSRET returns to the user.
-                vcpu.run.pointee.kvm_dirty_regs |= UInt64(KVM_SYNC_X86_REGS)
+                if registers.pointee.r11 & ShimLayout.trapFlag != 0 {
+                    // SYSRET would trap before the next instruction; IRET, by which Linux returns here, behind it.
+                    bringToUser()
+                } else {
+                    // Ring 0: the stub's SYSRET returns to the user.
+                    markRegistersChanged()
+                }
             } else {
                 registers.pointee.rip = registers.pointee.rcx
                 registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
@@ -245,6 +251,7 @@ public final class GuestCPU {
             markSegmentsChanged()
             forceUser = false
         }
+        return ShimLayout.isCanonical(registers.pointee.rip)
     }
 
     /// Runs the guest until something needs the host. `attention` is the thread's word: nonzero means that a signal handler
@@ -253,9 +260,9 @@ public final class GuestCPU {
         while true {
             // Cleared before the check: a handler that runs in between sets both again.
             vcpu.run.pointee.immediate_exit = 0
-            if attention.pointee != 0 && !insideStub { return .attention }
-            insideStub = false
-            prepareEntry()
+            if attention.pointee != 0 && !exceptionInFlight { return .attention }
+            exceptionInFlight = false
+            if !prepareEntry() { return .fault(protectionFault()) }
             switch vcpu.enter() {
             case .io(let port):
                 if let event = portExit(port) { return event }
@@ -316,8 +323,11 @@ public final class GuestCPU {
         registers.pointee.rip &-= portInstructionLength(endingAt: registers.pointee.rip)
         registers.pointee.rax = accumulator
         markRegistersChanged()
-        return .fault(
-            GuestFault(signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection))
+        return .fault(protectionFault())
+    }
+
+    private func protectionFault() -> GuestFault {
+        GuestFault(signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection)
     }
 
     /// Only byte-wide accesses fit the bitmap's one open port: IN and OUT with the port in the second byte, else in DX.
@@ -338,7 +348,12 @@ public final class GuestCPU {
             && segments.pointee.cs.selector & 3 == 0
         {
             // An exception was just delivered: its stub's OUT comes first, the reason to leave keeps.
-            insideStub = true
+            exceptionInFlight = true
+            return
+        }
+        if holdsException() {
+            // Put into another context, it would be reported as that one's.
+            exceptionInFlight = true
             return
         }
         if rip == ShimLayout.systemCallEntry || rip == ShimLayout.systemCallEntry + ShimLayout.afterOut {
@@ -350,6 +365,13 @@ public final class GuestCPU {
             markRegistersChanged()
         }
         if probe != nil { endProbe() }
+    }
+
+    /// Whether KVM holds an exception of the guest's instruction that it will deliver at the next entry.
+    private func holdsException() -> Bool {
+        var events = kvm_vcpu_events()
+        do throws(HostError) { try vcpu.control(VMRUN_KVM_GET_VCPU_EVENTS, &events) } catch { return false }
+        return events.exception.injected != 0 || events.exception.pending != 0
     }
 
     /// An exception, delivered on this vCPU's stack in ring 0. Takes the user context out of the frame.

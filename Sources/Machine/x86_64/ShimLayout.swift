@@ -44,6 +44,14 @@ enum ShimLayout {
     static let ioBitmapOffset: UInt16 = 104
     static let tssLimit: UInt32 = UInt32(ioBitmapOffset) + UInt32(port) / 8 + 1
 
+    static let trapFlag: UInt64 = 0x100
+
+    /// Whether bits 47 to 63 are all the same, as they are in every address that a processor with four levels can use.
+    static func isCanonical(_ address: UInt64) -> Bool {
+        let upper = Int64(bitPattern: address) >> 47
+        return upper == 0 || upper == -1
+    }
+
     /// User RFLAGS bits that a guest may choose; IF is always on, bit 1 is always one.
     static func userFlags(_ flags: UInt64) -> UInt64 { (flags & 0x25_4dd5) | 0x202 }
 }
