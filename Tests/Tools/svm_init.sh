@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of the emulated host: loads KVM, runs the jobs of /jobs, switches the machine off.
 # What the machine says goes to the first serial port, the results to the second, one line each:
-#     RESULT name native-status native-output native-errors vmrun-status vmrun-output vmrun-errors
+#     RESULT name uptime native-status native-output native-errors vmrun-status vmrun-output vmrun-errors
 # (output and errors in base64, "-" for nothing)
 export PATH=/bin
 mount -t proc proc /proc
@@ -56,7 +56,7 @@ job() {
     fi
     if [ "$1" = vmrun ]; then once "$@"; else once $vmrun "$@"; fi
     guest=$?
-    echo "RESULT $name $native $native_output $native_errors $guest $(encoded /out) $(encoded /err)" >&3
+    echo "RESULT $name $(cut -d' ' -f1 /proc/uptime) $native $native_output $native_errors $guest $(encoded /out) $(encoded /err)" >&3
     for left in $(pidof vmrun); do
         echo "LEFT $name $(tr '\0' ' ' < /proc/$left/cmdline)" >&3
         kill -KILL $left

@@ -124,12 +124,14 @@ def boot(host, initramfs, results, console, options):
 
 def judge(jobs, results):
     """Print one line for each job; return how many passed and failed."""
-    records, left = {}, {}
+    records, left, seconds, before = {}, {}, {}, 0
     for line in results.read_text(errors="replace").splitlines():
         kind, _, rest = line.partition(" ")
-        if kind == "RESULT" and len(rest.split(" ")) == 7:
-            name, *words = rest.split(" ")
+        if kind == "RESULT" and len(rest.split(" ")) == 8:
+            name, uptime, *words = rest.split(" ")
             records[name] = words
+            seconds[name] = float(uptime) - before
+            before = float(uptime)
         elif kind == "LEFT":
             name, _, command = rest.partition(" ")
             left.setdefault(name, []).append(command)
@@ -141,7 +143,7 @@ def judge(jobs, results):
         if not complaint and job.name in left:
             complaint = "left processes behind: " + "; ".join(left[job.name])
         passed, failed = (passed, failed + 1) if complaint else (passed + 1, failed)
-        print(f"FAIL {job.name}: {complaint}" if complaint else f"PASS {job.name}")
+        print(f"FAIL {job.name}: {complaint}" if complaint else f"PASS {job.name} ({seconds[job.name]:.1f} s)")
     return passed, failed
 
 

@@ -55,6 +55,12 @@ static inline struct kvm_xcrs vmrun_xcr0(uint64_t value)
     return xcrs;
 }
 
+/// The time stamp counter as this thread sees it.
+static inline uint64_t vmrun_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 /// The registers that KVM keeps in kvm_run at every exit (KVM_CAP_SYNC_REGS).
 static inline struct kvm_sync_regs *vmrun_sync_regs(struct kvm_run *run)
 {

@@ -99,21 +99,32 @@ public final class GuestCPU {
         models.entries.2.data = 0x4_7700
         try vcpu.control(VMRUN_KVM_SET_MSRS, &models)
 
-        // The host's vDSO reads the host's clock page, so the guest's TSC must be the host's. Where the attribute is missing
-        // the offset is already zero or time falls back to system calls.
-        var offset: UInt64 = 0
-        withUnsafeMutablePointer(to: &offset) { pointer in
-            var attribute = kvm_device_attr(flags: 0, group: 0, attr: 0, addr: UInt64(UInt(bitPattern: pointer)))
-            _ = withUnsafeMutablePointer(to: &attribute) {
-                Host.raw(Int32(SYS_ioctl), Int(vcpu.descriptor), Int(VMRUN_KVM_SET_DEVICE_ATTR), $0.argument)
-            }
-        }
+        try shareClock()
 
         segments.pointee = system
         registers.pointee = kvm_regs()
         registers.pointee.rflags = 0x202
         vcpu.run.pointee.kvm_valid_regs = UInt64(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
         markRegistersChanged()
+    }
+
+    /// The host's vDSO reads the host's clock page, so the guest's TSC must be the host's.
+    private func shareClock() throws(HostError) {
+        var offset: UInt64 = 0
+        let result = withUnsafeMutablePointer(to: &offset) { pointer in
+            var attribute = kvm_device_attr(flags: 0, group: 0, attr: 0, addr: UInt64(UInt(bitPattern: pointer)))
+            return withUnsafeMutablePointer(to: &attribute) {
+                Host.raw(Int32(SYS_ioctl), Int(vcpu.descriptor), Int(VMRUN_KVM_SET_DEVICE_ATTR), $0.argument)
+            }
+        }
+        guard result < 0 else { return }
+        // Before Linux 5.16 there is only the register itself. The guest's clock is then late by the time of this call, and no
+        // two vCPUs of a machine differ: KVM takes close values for the same.
+        var models = vmrun_msrs()
+        models.nmsrs = 1
+        models.entries.0.index = 0x10  // IA32_TSC
+        models.entries.0.data = vmrun_tsc()
+        try vcpu.control(VMRUN_KVM_SET_MSRS, &models)
     }
 
     private static func setUserSegments(_ system: inout kvm_sregs) {
