@@ -8,7 +8,7 @@
 #include "vmrun_thread.h"
 
 // The handler's answer for a call that has not been made yet.
-#define UNSTARTED (-513L)
+#define UNSTARTED (-0x7fff0001L)
 
 long vmrun_guest_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6]);
 

@@ -44,6 +44,9 @@ __asm__(".text\n"
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.gregs[REG_RIP])
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.gregs[REG_RAX])
 
+#define CONTEXT_IS_FAULT_AT(c, address) \
+    ((c)->uc_mcontext.gregs[REG_TRAPNO] == 14 && (uintptr_t)(c)->uc_mcontext.gregs[REG_CR2] == (address))
+
 // The stub clears RCX, SYSCALL puts the address behind itself there, and the kernel keeps it when it rewinds.
 static int call_was_made(const ucontext_t *context)
 {
@@ -52,6 +55,7 @@ static int call_was_made(const ucontext_t *context)
 #elif defined(__aarch64__)
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.pc)
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.regs[0])
+#define CONTEXT_IS_FAULT_AT(c, address) ((uintptr_t)(c)->uc_mcontext.fault_address == (address))
 #endif
 
 int vmrun_deferred_index(int signal)
@@ -95,13 +99,30 @@ static void leave_guest(struct vmrun_thread *thread, uint32_t why)
         thread->run->immediate_exit = 1;
 }
 
+// Whether the kernel reports a fault of the instruction at hand. A signal that somebody sent may have any si_code: a child's
+// exit signal can be SIGSEGV with CLD_EXITED, which is the number of SEGV_MAPERR.
+static int is_own_fault(int signal, const siginfo_t *info, const ucontext_t *context)
+{
+    if (info->si_code <= 0)
+        return 0;
+    switch (signal) {
+    case SIGSEGV:
+    case SIGBUS:
+        return info->si_code == SI_KERNEL || CONTEXT_IS_FAULT_AT(context, (uintptr_t)info->si_addr);
+    case SIGILL:
+    case SIGFPE:
+    case SIGTRAP:
+        return (uintptr_t)info->si_addr == CONTEXT_IP(context);
+    default:
+        return 0;
+    }
+}
+
 static void handler(int signal, siginfo_t *info, void *opaque)
 {
     ucontext_t *context = opaque;
     uintptr_t ip = CONTEXT_IP(context);
-    int kernel_fault = info->si_code > 0 && info->si_code < SI_KERNEL + 1 &&
-                       (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
-                        signal == SIGTRAP);
+    int kernel_fault = is_own_fault(signal, info, context);
     if (kernel_fault) {
         uintptr_t target = vmrun_copy_fixup(ip);
         if (!target)

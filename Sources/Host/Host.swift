@@ -31,7 +31,9 @@ extension Host {
     /// A memfd in vmrun's window, close-on-exec. `name` shows in /proc/PID/fd only.
     public static func memoryFile(_ name: StaticString) throws(HostError) -> Int32 {
         let result = try call(Int32(SYS_memfd_create), Int(bitPattern: name.utf8Start), Int(MFD_CLOEXEC))
-        return InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
+        let descriptor = InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
+        if descriptor < 0 { throw HostError(EMFILE) }
+        return descriptor
     }
 }
 

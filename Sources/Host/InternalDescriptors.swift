@@ -51,8 +51,8 @@ public enum InternalDescriptors {
     @inlinable
     public static func contains(_ descriptor: Int32) -> Bool { descriptor >= base }
 
-    /// Moves a fresh descriptor into the window and makes it close-on-exec. Where that is not possible (the window is full,
-    /// or not yet configured) the descriptor stays where it is.
+    /// Moves a fresh descriptor into the window and makes it close-on-exec. -1 where the window is full: the descriptor is
+    /// closed, since one of vmrun's must never be at a number that the guest can use.
     public static func adopt(_ descriptor: Int32) -> Int32 { move(descriptor, to: base) }
 
     /// As `adopt`, for a VM or vCPU.
@@ -67,8 +67,7 @@ public enum InternalDescriptors {
     private static func move(_ descriptor: Int32, to first: Int32) -> Int32 {
         guard base != .max, descriptor < base else { return descriptor }
         let moved = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(first))
-        guard moved >= 0 else { return descriptor }
         _ = Host.raw(Int32(SYS_close), Int(descriptor))
-        return Int32(truncatingIfNeeded: moved)
+        return moved < 0 ? -1 : Int32(truncatingIfNeeded: moved)
     }
 }

@@ -12,7 +12,9 @@ public final class VCPU {
     public init(_ vm: VirtualMachine, id: UInt32) throws(HostError) {
         let result = try Host.call(
             Int32(SYS_ioctl), Int(vm.descriptor), Int(VMRUN_KVM_CREATE_VCPU), Int(id), retryOnInterrupt: true)
-        descriptor = InternalDescriptors.adoptForMachine(Int32(result))
+        let adopted = InternalDescriptors.adoptForMachine(Int32(result))
+        if adopted < 0 { throw HostError(EMFILE) }
+        descriptor = adopted
         runSize = vm.system.runSize
         let address = try Host.call(
             Int32(SYS_mmap), 0, runSize, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED), Int(descriptor), 0)
@@ -63,8 +65,12 @@ public final class VCPU {
     /// In a fork child: descriptor and mapping are gone already, and their numbers may be somebody else's.
     public func forget() { descriptor = -1 }
 
-    deinit {
+    deinit { close() }
+
+    /// Gives the vCPU back before its object goes: a helper process leaves without unwinding its references.
+    public func close() {
         if descriptor < 0 { return }
+        defer { descriptor = -1 }
         _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: run), runSize)
         _ = Host.raw(Int32(SYS_close), Int(descriptor))
     }

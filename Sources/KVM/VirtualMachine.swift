@@ -11,6 +11,7 @@ public final class VirtualMachine {
         let result = try Host.call(
             Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), retryOnInterrupt: true)
         descriptor = InternalDescriptors.adoptForMachine(Int32(result))
+        if descriptor < 0 { throw HostError(EMFILE) }
     }
 
     /// KVM_SET_USER_MEMORY_REGION: guest-physical [`guestPhysical`, + `size`) is the host memory at `host`, whatever is

@@ -58,6 +58,9 @@ public final class GuestMachine {
         }
     }
 
+    /// Frees the lock of a helper process that was killed.
+    public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
+
     /// vCPUs made so far.
     public var cpuCount: Int { lock.withLock { nextCPU } }
 

@@ -13,17 +13,21 @@ final class KernelMemory {
     private let vm: VirtualMachine
     private let allocateSlot: () -> UInt32
     /// Host address of each block; block i is at guest-physical i * blockSize.
-    private var blocks: [UInt64] = []
+    /// A fixed table, because it is read without the lock that guards its growth.
+    private let blocks: UnsafeMutablePointer<UInt64>
+    private var blockCount = 0
     private var next: UInt64 = 0
 
     init(_ vm: VirtualMachine, allocateSlot: @escaping () -> UInt32) throws(MachineFailure) {
         self.vm = vm
         self.allocateSlot = allocateSlot
+        blocks = .allocate(capacity: Self.maximumBlocks)
+        blocks.initialize(repeating: 0, count: Self.maximumBlocks)
         try grow()
     }
 
     private func grow() throws(MachineFailure) {
-        guard blocks.count < Self.maximumBlocks else { throw .outOfMemory("guest page tables") }
+        guard blockCount < Self.maximumBlocks else { throw .outOfMemory("guest page tables") }
         let result = Host.raw(
             Int32(SYS_mmap), 0, Int(Self.blockSize), Int(PROT_READ | PROT_WRITE),
             Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE), -1, 0)
@@ -32,19 +36,20 @@ final class KernelMemory {
         _ = Host.raw(Int32(SYS_madvise), result, Int(Self.blockSize), Int(MADV_DONTFORK))
         do throws(HostError) {
             try vm.setMemoryRegion(
-                slot: allocateSlot(), guestPhysical: UInt64(blocks.count) * Self.blockSize, size: Self.blockSize,
+                slot: allocateSlot(), guestPhysical: UInt64(blockCount) * Self.blockSize, size: Self.blockSize,
                 host: UInt64(result))
         } catch {
             throw .kvm("KVM_SET_USER_MEMORY_REGION", error.number)
         }
-        blocks.append(UInt64(result))
+        blocks[blockCount] = UInt64(result)
+        blockCount += 1
     }
 
     /// Guest-physical address of `count` fresh zeroed pages in a row.
     func allocate(pages count: UInt64 = 1) throws(MachineFailure) -> UInt64 {
         let size = count * Self.pageSize
-        if next % Self.blockSize + size > Self.blockSize { next = UInt64(blocks.count) * Self.blockSize }
-        if next + size > UInt64(blocks.count) * Self.blockSize { try grow() }
+        if next % Self.blockSize + size > Self.blockSize { next = UInt64(blockCount) * Self.blockSize }
+        if next + size > UInt64(blockCount) * Self.blockSize { try grow() }
         let address = next
         next += size
         return address
@@ -78,9 +83,10 @@ final class KernelMemory {
     func returnProbePages(_ pages: UInt64) { freeProbes.append(pages) }
 
     /// In a fork child: the blocks were not inherited.
-    func forget() { blocks = [] }
+    func forget() { blockCount = 0 }
 
     deinit {
-        for block in blocks { _ = Host.raw(Int32(SYS_munmap), Int(block), Int(Self.blockSize)) }
+        for index in 0..<blockCount { _ = Host.raw(Int32(SYS_munmap), Int(blocks[index]), Int(Self.blockSize)) }
+        blocks.deallocate()
     }
 }

@@ -50,5 +50,7 @@ public struct CloneRequest {
         // One argument cannot receive both.
         if isLegacy && has(Self.pidfdFlag) && has(Self.parentSetTid) { throw .EINVAL }
         if exitSignal > 64 { throw .EINVAL }
+        // A base that the processor would refuse, as arch_prctl(2).
+        if has(Self.setTLS) && tls >= 0x7fff_ffff_f000 { throw .EPERM }
     }
 }

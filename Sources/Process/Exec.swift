@@ -40,21 +40,22 @@ extension GuestThread {
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit
+        // The kernel must place the fresh image outside the arena, whatever stack limit or layout the guest has asked for.
+        let placement = HostPlacement.bound()
+        defer { placement.restore() }
+        plan.stackLimit = placement.stackLimit
+        plan.personality = placement.personality
         let planDescriptor: Int32
         do throws(HostError) { planDescriptor = try plan.send() } catch { throw GuestErrno(error.number) }
         defer { _ = Host.raw(Int32(SYS_close), Int(planDescriptor)) }
 
         let inherited = [planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.notifyDescriptor]
         setCloseOnExec(inherited, false)
-        // A signal that was captured goes back to the kernel: pending signals survive an exec.
-        vmrun_set_host_mask(~0)
-        if host.pointee.captured != 0 {
-            _ = vmrun_requeue(host.pointee.captured, &host.pointee.captured_info)
-            host.pointee.captured = 0
-        }
-        vmrun_set_host_mask(signals.mask)
+        // Pending signals survive an exec. The fresh image opens the mask when it is ready.
+        signals.returnToKernel()
         let failure = becomeFreshImage(planDescriptor)
         setCloseOnExec(inherited, true)
+        vmrun_set_host_mask(signals.mask)
         throw GuestErrno(failure)
     }
 

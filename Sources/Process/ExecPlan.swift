@@ -23,6 +23,9 @@ public struct ExecPlan {
     /// RootConfiguration in its own encoding.
     public var root: [UInt8] = []
     public var timeout: UInt64 = 0
+    /// The guest's RLIMIT_STACK and personality, which the exec itself may have to do without.
+    public var stackLimit: UInt64 = 0
+    public var personality: UInt64 = 0
     public var blockedMask: UInt64 = 0
     public var ignoredMask: UInt64 = 0
     public var sessionDescriptor: Int32 = -1
@@ -49,6 +52,8 @@ public struct ExecPlan {
         writer.put(comm)
         writer.put(root)
         writer.put(timeout)
+        writer.put(stackLimit)
+        writer.put(personality)
         writer.put(blockedMask)
         writer.put(ignoredMask)
         writer.put(sessionDescriptor)
@@ -66,7 +71,8 @@ public struct ExecPlan {
             let executable = reader.value(Int32.self), let interpreter = reader.value(Int32.self),
             let arguments = reader.list(), let environment = reader.list(), let execfn = reader.bytes(),
             let executablePath = reader.bytes(), let comm = reader.bytes(), let root = reader.bytes(),
-            let timeout = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
+            let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
+            let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let notifyDescriptor = reader.value(Int32.self), let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
@@ -81,6 +87,8 @@ public struct ExecPlan {
         self.comm = comm
         self.root = root
         self.timeout = timeout
+        self.stackLimit = stackLimit
+        self.personality = personality
         self.blockedMask = blockedMask
         self.ignoredMask = ignoredMask
         self.sessionDescriptor = sessionDescriptor

@@ -56,6 +56,10 @@ extension GuestThread {
 
     /// A child with a copy of the address space: a host fork. The child keeps this thread only, and makes a VM of its own.
     private func fork(_ request: CloneRequest) throws(GuestErrno) -> Int {
+        // vmrun's own descriptors and the resolver's state are private to each process.
+        if request.has(CloneRequest.files) || request.has(CloneRequest.fs) { throw .EINVAL }
+        // The child would become one of whoever started vmrun.
+        if request.has(CloneRequest.parent) && process.pid == process.session.firstProcess { throw .EINVAL }
         let context = try childContext(request)
         defer { context.free() }
         let pidfd = request.has(CloneRequest.pidfdFlag) ? try checkedAddress(request.pidfd) : 0

@@ -19,6 +19,8 @@ public final class GuestThread {
     public var clearChildTid: UInt64 = 0
     /// set_robust_list(2)'s head, 0 for none. The host kernel has it too, for the death of the whole process.
     public var robustList: UInt64 = 0
+    /// The system call being served has set the whole context, result register included (rt_sigreturn).
+    public var hasContext = false
     /// exit(2) has been called: the run loop is to return.
     var hasEnded = false
     /// The number of the system call being served, for reports.
@@ -38,10 +40,22 @@ public final class GuestThread {
         signals = ThreadSignals(host: host, actions: process.actions)
     }
 
-    deinit {
+    deinit { if !isDisposed { freeBuffers() } }
+
+    private var isDisposed = false
+
+    private func freeBuffers() {
         vmrun_thread_release(host)
         host.deallocate()
         enteredAt.deallocate()
+    }
+
+    /// Gives back what is large of a helper's thread, whose last references nobody will release.
+    func dispose() {
+        isDisposed = true
+        cpu.close()
+        freeBuffers()
+        scratch.dispose()
     }
 
     public var tid: Int32 { host.pointee.tid }

@@ -21,6 +21,7 @@ public final class ProgramFiles: ProgramOpener {
     /// Takes `descriptor` over into vmrun's window. EACCES where it is no regular file or not executable for this user.
     static func admit(_ descriptor: Int32) throws(GuestErrno) -> Int32 {
         let own = InternalDescriptors.adopt(descriptor)
+        if own < 0 { throw .EMFILE }
         var status = stat()
         let result = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(own), $0.argument) }
         let isRegular = result == 0 && status.st_mode & 0o170000 == 0o100000

@@ -17,7 +17,9 @@ extension GuestThread {
                 lastSystemCall = number
                 let result = process.server.serve(self, number: number)
                 if hasEnded { return }
-                if result == VMRUN_ERESTART {
+                if hasContext {
+                    hasContext = false
+                } else if result == VMRUN_ERESTART {
                     cpu.rewindSystemCall(number: number)
                 } else {
                     cpu.setResult(result)

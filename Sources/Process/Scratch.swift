@@ -17,7 +17,14 @@ public final class Scratch {
         data = .allocate(byteCount: Self.dataCapacity, alignment: 16)
     }
 
-    deinit {
+    private var isDisposed = false
+
+    deinit { dispose() }
+
+    /// Frees the buffers before the object goes.
+    func dispose() {
+        if isDisposed { return }
+        isDisposed = true
         path.deallocate()
         secondPath.deallocate()
         data.deallocate()

@@ -101,7 +101,7 @@ public final class Session: SessionDirectory {
 
     /// Enters the calling process with its start time and what it publishes.
     public func addSelf(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
-        guard let index = claim(pid) else { return }
+        guard let index = find(pid) ?? claim(pid) else { return }
         publish(pid, record: record, executable: executable)
         slot(index).storeBytes(of: ProcessStat.startTime(pid) ?? 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
     }

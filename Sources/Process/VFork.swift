@@ -39,9 +39,14 @@ extension GuestThread {
         var ends: (Int32, Int32) = (-1, -1)
         let piped = withUnsafeMutablePointer(to: &ends) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
         guard piped == 0 else { throw GuestErrno(Int32(-piped)) }
-        let readEnd = InternalDescriptors.adopt(ends.0)
-        let writeEnd = InternalDescriptors.adopt(ends.1)
+        // Among those that a fork child drops: a child of another thread must not keep this thread waiting.
+        let readEnd = InternalDescriptors.adoptForMachine(ends.0)
+        let writeEnd = InternalDescriptors.adoptForMachine(ends.1)
         defer { _ = Host.raw(Int32(SYS_close), Int(readEnd)) }
+        if readEnd < 0 || writeEnd < 0 {
+            _ = Host.raw(Int32(SYS_close), Int(writeEnd))
+            throw .EMFILE
+        }
 
         let stack = Host.raw(
             Int32(SYS_mmap), 0, Self.helperStackSize, Int(PROT_READ | PROT_WRITE),
@@ -88,11 +93,16 @@ extension GuestThread {
         _ = Host.raw(Int32(SYS_close), Int(writeEnd))
         child.notifyDescriptor = -1
         if result > 0 {
+            // Where the helper was killed in the middle of something.
+            process.memory.breakLock(ownedBy: UInt32(result))
+            machine.breakLock(ownedBy: UInt32(result))
             process.session.add(
                 Int32(truncatingIfNeeded: result), record: process.record, executable: process.executablePath)
             waitForRelease(readEnd)
         }
         withExtendedLifetime(birth) {}
+        // The helper has gone without releasing what it used.
+        thread.dispose()
         if host.pointee.captured == 0 { vmrun_set_host_mask(signals.mask) }
         if result < 0 { throw GuestErrno(Int32(-result)) }
 

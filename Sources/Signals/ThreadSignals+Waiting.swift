@@ -1,4 +1,5 @@
 import CShim
+import Host
 import LinuxABI
 
 extension ThreadSignals {
@@ -29,6 +30,22 @@ extension ThreadSignals {
             raiseAttention()
         }
         return result
+    }
+
+    /// Blocks every signal on the host and makes all that vmrun holds for the guest pending in the kernel again.
+    public func returnToKernel() {
+        var all = ~UInt64(0)
+        _ = withUnsafeMutablePointer(to: &all) {
+            Host.raw(Int32(SYS_rt_sigprocmask), Int(SIG_SETMASK), $0.argument, 0, 8)
+        }
+        if host.pointee.captured != 0 {
+            _ = vmrun_requeue(host.pointee.captured, &host.pointee.captured_info)
+            host.pointee.captured = 0
+        }
+        while let (signal, info) = takeDeferred(in: ~0) {
+            var copy = info
+            _ = vmrun_requeue(signal, &copy)
+        }
     }
 
     /// Queues a signal for this very thread without the kernel, for siginfo that the host's handler would take for a fault of

@@ -19,7 +19,9 @@ enum HostFile {
     static func openInternal(_ path: [UInt8], flags: Int32) throws(HostError) -> Int32 {
         let result = open(path, flags: flags | O_CLOEXEC)
         guard result >= 0 else { throw HostError(Int32(-result)) }
-        return InternalDescriptors.adopt(Int32(result))
+        let descriptor = InternalDescriptors.adopt(Int32(result))
+        if descriptor < 0 { throw HostError(EMFILE) }
+        return descriptor
     }
 
     static func close(_ descriptor: Int32) {
@@ -50,6 +52,12 @@ enum HostFile {
     static func list(_ path: [UInt8]) throws(HostError) -> [[UInt8]] {
         let descriptor = try openInternal(path, flags: O_RDONLY | O_DIRECTORY)
         defer { close(descriptor) }
+        guard let names = names(in: descriptor) else { throw HostError(EIO) }
+        return names
+    }
+
+    /// The names in an open directory, without `.` and `..`; nil where it cannot be read.
+    static func names(in descriptor: Int32) -> [[UInt8]]? {
         var names: [[UInt8]] = []
         var failure = 0
         withUnsafeTemporaryAllocation(byteCount: 8192, alignment: 16) { buffer in
@@ -63,8 +71,7 @@ enum HostFile {
                 }
             }
         }
-        if failure != 0 { throw HostError(Int32(failure)) }
-        return names
+        return failure == 0 ? names : nil
     }
 
     /// The text of a link, or nil.

@@ -32,22 +32,27 @@ public final class SharedMemoryDirectory {
         }
     }
 
-    /// Removes it with all it holds. For the end of the session.
+    /// Removes it with all it holds. For the end of the session; members may still be changing it, so no name is followed
+    /// and nothing is reached but through the directory it was found in.
     public func remove() {
         guard isPrivate else { return }
-        removeTree(hostPath, depth: 0)
+        let parent = HostFile.open([UInt8]("/dev/shm"), flags: O_RDONLY | Int32(VMRUN_O_DIRECTORY) | O_CLOEXEC)
+        guard parent >= 0 else { return }
+        removeTree(Int32(parent), Array(hostPath.dropFirst("/dev/shm/".utf8.count)), depth: 0)
+        HostFile.close(Int32(parent))
     }
 
-    private func removeTree(_ path: [UInt8], depth: Int) {
+    private func removeTree(_ parent: Int32, _ name: [UInt8], depth: Int) {
+        let flags = Int(O_RDONLY | O_CLOEXEC) | VMRUN_O_DIRECTORY | VMRUN_O_NOFOLLOW
+        let result = HostFile.withPath(name) { Host.raw(Int32(SYS_openat), Int(parent), $0, flags) }
         // Whoever nests deeper than this keeps the directory.
-        guard depth < 64, let names = try? HostFile.list(path) else { return }
-        for name in names {
-            var child = path
-            child.append(UInt8(ascii: "/"))
-            child.append(contentsOf: name)
-            let result = HostFile.withPath(child) { Host.raw(Int32(SYS_unlinkat), Int(AT_FDCWD), $0, 0) }
-            if result == -Int(EISDIR) { removeTree(child, depth: depth + 1) }
+        guard result >= 0, depth < 64 else { return }
+        let directory = Int32(result)
+        defer { HostFile.close(directory) }
+        for child in HostFile.names(in: directory) ?? [] {
+            let removed = HostFile.withPath(child) { Host.raw(Int32(SYS_unlinkat), Int(directory), $0, 0) }
+            if removed == -Int(EISDIR) { removeTree(directory, child, depth: depth + 1) }
         }
-        _ = HostFile.withPath(path) { Host.raw(Int32(SYS_unlinkat), Int(AT_FDCWD), $0, Int(AT_REMOVEDIR)) }
+        _ = HostFile.withPath(name) { Host.raw(Int32(SYS_unlinkat), Int(parent), $0, Int(VMRUN_AT_REMOVEDIR)) }
     }
 }

@@ -63,8 +63,8 @@ enum SignalCalls {
         } catch {
             thread.signals.deliverBadFrame(thread.cpu)
         }
-        // What the context says is the result register's value.
-        return Int(truncatingIfNeeded: thread.cpu.registers.pointee.rax)
+        thread.hasContext = true
+        return 0
     }
 
     static func rt_sigpending(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

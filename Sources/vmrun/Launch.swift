@@ -16,6 +16,7 @@ enum Launch {
     // MARK: First process of a session
 
     static func start(_ options: Options, program: [UInt8], arguments: [[UInt8]]) -> Never {
+        HostLayout.ensure()
         InternalDescriptors.configure()
         let session: Session
         do throws(HostError) { session = try Session() } catch {
@@ -114,7 +115,7 @@ enum Launch {
     }
 
     private static func guestEnvironment(_ options: Options) -> [[UInt8]] {
-        let host = HostArguments.environment
+        let host = HostArguments.environment.filter { !HostLayout.isOwn($0) }
         var result = options.clearsEnvironment ? [] : host
         for change in options.environment {
             switch change {
@@ -181,6 +182,7 @@ enum Launch {
         guard let plan = ExecPlan.receive(descriptor) else {
             Message.fail("--helper-fd \(descriptor) does not hold an exec plan; this option is vmrun's own")
         }
+        HostPlacement(stackLimit: plan.stackLimit, personality: plan.personality).restore()
         InternalDescriptors.configure(
             inherited: (plan.descriptorBase, plan.descriptorLimit, plan.descriptorHardLimit))
         let session: Session
@@ -200,12 +202,13 @@ enum Launch {
             ProcessStart.run(program, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
         } catch {
             // The old program is gone: as Linux, there is nobody left to tell but by a signal.
-            vmrun_die_by_signal(SIGKILL)
+            vmrun_die_by_signal(SIGSEGV)
         }
     }
 
     private static func setCloseOnExec(_ plan: ExecPlan) {
-        for descriptor in [plan.sessionDescriptor, plan.notifyDescriptor] where descriptor >= 0 {
+        for descriptor in [plan.sessionDescriptor, plan.notifyDescriptor, plan.executable, plan.interpreter]
+        where descriptor >= 0 {
             _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), Int(FD_CLOEXEC))
         }
     }

@@ -33,8 +33,8 @@ static inline long vmrun_syscall(long number, long a0, long a1, long a2, long a3
 }
 
 /// What vmrun_interruptible_syscall answers when the guest's call is to be made again after the signal's handler: the kernel
-/// would have restarted it. Never a result of the kernel's own.
-#define VMRUN_ERESTART (-512L)
+/// would have restarted it. Never a result of the kernel's own: below any negative process group that F_GETOWN answers.
+#define VMRUN_ERESTART (-0x7fff0000L)
 
 /// A host system call on the guest's behalf, which a signal for the guest interrupts as it would the guest's own, also one
 /// that was captured (`*attention` is set) before the call could be made. `args` are the six arguments.

@@ -34,10 +34,10 @@ vmrun_isc_end:
     ret
     .cfi_restore_state
 vmrun_isc_unstarted:
-    mov $-513, %rax
+    mov $-0x7fff0001, %rax
     jmp vmrun_isc_end
 vmrun_isc_restart:
-    mov $-512, %rax
+    mov $-0x7fff0000, %rax
     jmp vmrun_isc_end
     .cfi_endproc
     .size vmrun_guest_syscall, . - vmrun_guest_syscall

@@ -25,6 +25,8 @@ public final class GuestCPU {
     /// An exception is on its way to its stub: the context can neither be shown nor replaced before the stub has reported it.
     private var exceptionInFlight = false
     private var probe: FaultProbe?
+    /// The system call being served came through the vsyscall page: where the guest stood, rip and rsp.
+    private var legacyEntry: (UInt64, UInt64)?
     /// Bytes of the XSAVE image.
     public static let extendedStateCapacity = 4096
 
@@ -152,6 +154,9 @@ public final class GuestCPU {
         return segment
     }
 
+    /// Gives the vCPU back; the object must not be used any more.
+    public func close() { vcpu.close() }
+
     /// Gives up a parent's vCPU in a fork child; see `GuestMachine.forget`.
     public func forget() { vcpu.forget() }
 
@@ -196,7 +201,11 @@ public final class GuestCPU {
     /// The system call just seen is to be made again when the guest runs on: the context goes back to its `syscall`.
     public func rewindSystemCall(number: UInt64) {
         bringToUser()
-        registers.pointee.rip &-= 2
+        if let entry = legacyEntry {
+            (registers.pointee.rip, registers.pointee.rsp) = entry
+        } else {
+            registers.pointee.rip &-= 2
+        }
         registers.pointee.rax = number
         markRegistersChanged()
     }
@@ -273,6 +282,7 @@ public final class GuestCPU {
             vcpu.run.pointee.immediate_exit = 0
             if attention.pointee != 0 && !exceptionInFlight { return .attention }
             exceptionInFlight = false
+            legacyEntry = nil
             if !prepareEntry() { return .fault(protectionFault()) }
             switch vcpu.enter() {
             case .io(let port):
@@ -468,7 +478,8 @@ public final class GuestCPU {
             return nil
         }
         let write = code & PageFaultBits.write != 0
-        guard let physical = machine.translate(address) else {
+        // The shim's pages are mapped too, but are nobody's to open.
+        guard machine.isGuestMemory(address, 1) || machine.isVDSO(address), let physical = machine.translate(address) else {
             endProbe()
             return pageFault(address, code)
         }
@@ -526,6 +537,7 @@ public final class GuestCPU {
         guard machine.isGuestMemory(stack, 8), let source = UnsafeRawPointer(bitPattern: UInt(stack)) else { return nil }
         // SAFETY: inside the arena; the routine survives faults.
         guard vmrun_copy(&target, source, 8) == 0 else { return nil }
+        legacyEntry = (registers.pointee.rip, stack)
         registers.pointee.rax = number
         registers.pointee.rip = target
         registers.pointee.rsp = stack &+ 8
