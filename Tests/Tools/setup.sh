@@ -7,7 +7,7 @@ packages=(
     # the build: libelf and what its static archive needs, the kernel's headers
     libelf-dev zlib1g-dev linux-libc-dev libc6-dev gcc binutils make
     # the tests: musl for fixtures, busybox and debootstrap for roots, the harness
-    musl-tools busybox-static debootstrap python3 util-linux
+    musl-tools busybox-static debootstrap debian-archive-keyring python3 util-linux
 )
 
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
