@@ -102,7 +102,7 @@ def the_root_has_no_parent(context):
 
 @case()
 def the_hosts_files_are_not_there(context):
-    script = "ls /usr/bin/python3 /etc/debian_version /work /root/.cache 2>/dev/null; test ! -e /etc/debian_version"
+    script = "ls /usr/bin/python3 /etc/debian_version /root/.cache /etc/apt 2>/dev/null; test ! -e /etc/debian_version"
     result = context.guest(["/bin/sh", "-c", script], sysroot=context.busybox)
     check(result.status == 0 and not result.stdout, result.describe(), result.transcript())
 
