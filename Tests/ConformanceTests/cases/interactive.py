@@ -1,5 +1,10 @@
-"""A shell on a terminal, as somebody uses it. Each scenario is played natively first, then under vmrun."""
+"""A shell on a terminal, as somebody uses it. Each scenario is played natively first, then under vmrun.
 
+A shell is not always ready for a signal, also natively, and a test must not depend on when it is. So a key that makes
+one is typed when everything sleeps: see press().
+"""
+
+import functools
 import os
 import re
 import signal
@@ -15,9 +20,11 @@ SHELLS = {
 }
 
 
-def scenario(play):
+def scenario(play, shells=tuple(SHELLS)):
     """Make the function a case for each shell. It gets the terminal, before the first prompt."""
-    for shell, (root, command) in SHELLS.items():
+    for shell in shells:
+        root, command = SHELLS[shell]
+
         def run(context, root=root, command=command):
             attempt("natively", play, context.natively(command, context.root(root)))
             if not context.native_only:
@@ -53,9 +60,19 @@ def start(shown, script):
 
 
 def start_plain(shown):
-    """Start a foreground job that is no shell: busybox's swallows a key that comes between its echo and its exec."""
+    """Start a foreground job that reads the terminal, and is no shell."""
     enter(shown, "cat /etc/passwd -")
     shown.expect(r"\nnobody:.*\n")
+
+
+def press(shown, key, job=True):
+    """Type a key that makes a signal, when the job (or the shell) has the terminal and sleeps.
+
+    Earlier it meets the shells' own races. Bash hangs when ^C comes right behind the prompt, while it still prepares
+    to read, and busybox's sh swallows a signal that comes between its echo and its exec.
+    """
+    shown.settle(job)
+    shown.type(key)
 
 
 def leave(shown, status=0):
@@ -114,7 +131,7 @@ def completion(shown):
 @scenario
 def interrupt_kills_the_foreground_job(shown):
     start_plain(shown)
-    shown.type("\x03")
+    press(shown, "\x03")
     enter(shown, "echo status $?")
     shown.expect(r"\nstatus 130\n")
     leave(shown)
@@ -123,17 +140,42 @@ def interrupt_kills_the_foreground_job(shown):
 @scenario
 def interrupt_ends_a_pipeline(shown):
     enter(shown, "sleep 100 | cat | cat")
-    # None of them says that it runs. A second is long.
-    shown.shows_nothing_like(PROMPT, 1)
-    shown.type("\x03")
+    press(shown, "\x03")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 130\n")
     leave(shown)
 
 
-@scenario
+# Not busybox's: its handler jumps out of whatever the shell was doing, which may have been malloc or free. The lock
+# of that is then never released, and the next call waits for it for ever: natively about once in fifty times.
+@functools.partial(scenario, shells=["bash"])
 def interrupt_of_a_loop(shown):
     enter(shown, "echo started; while :; do :; done")
     shown.expect(r"\nstarted\n")
     shown.type("\x03")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 130\n")
+    leave(shown)
+
+
+@scenario
+def interrupt_of_a_loop_around_a_program(shown):
+    enter(shown, "while echo again; do sleep 100; done")
+    shown.expect(r"\nagain\n")
+    press(shown, "\x03")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 130\n")
+    leave(shown)
+
+
+@scenario
+def interrupt_of_a_busy_program(shown):
+    """It makes no system call that could notice the signal."""
+    enter(shown, """awk 'BEGIN { print "started"; fflush(); while (1) n++ }'""")
+    shown.expect(r"\nstarted\n")
+    shown.type("\x03")
+    enter(shown, "echo status $?")
+    shown.expect(r"\nstatus 130\n")
     leave(shown)
 
 
@@ -141,10 +183,8 @@ def interrupt_of_a_loop(shown):
 def interrupt_at_the_prompt_gives_a_new_one(shown):
     shown.expect(PROMPT)
     shown.type("not a command")
-    # Bash can miss a key that comes right behind what it shows, also natively.
     shown.expect("not a command")
-    shown.shows_nothing_like(PROMPT)
-    shown.type("\x03")
+    press(shown, "\x03", job=False)
     enter(shown, "echo still here")
     shown.expect(r"\nstill here\n")
     leave(shown)
@@ -154,7 +194,7 @@ def interrupt_at_the_prompt_gives_a_new_one(shown):
 def quit_kills(shown):
     enter(shown, "ulimit -c 0")
     start_plain(shown)
-    shown.type("\x1c")
+    press(shown, "\x1c")
     enter(shown, "echo status $?")
     shown.expect(r"\nstatus 131\n")
     leave(shown)
@@ -163,7 +203,7 @@ def quit_kills(shown):
 @scenario
 def stop_and_foreground(shown):
     start(shown, "exec sleep 2")
-    shown.type("\x1a")
+    press(shown, "\x1a")
     shown.expect(r"Stopped")
     enter(shown, "jobs")
     shown.expect(r"Stopped.*sleep 2")
@@ -175,7 +215,7 @@ def stop_and_foreground(shown):
 @scenario
 def stop_and_background(shown):
     start(shown, "exec sleep 3")
-    shown.type("\x1a")
+    press(shown, "\x1a")
     shown.expect(r"Stopped")
     enter(shown, "bg")
     enter(shown, "jobs")
@@ -188,7 +228,7 @@ def stop_and_background(shown):
 @scenario
 def killed_while_stopped(shown):
     start(shown, "exec sleep 100")
-    shown.type("\x1a")
+    press(shown, "\x1a")
     shown.expect(r"Stopped")
     enter(shown, "kill %1; fg; echo after $?")
     shown.expect(r"\nafter \d+\n")
@@ -255,6 +295,7 @@ def raw_mode_and_back(shown):
 def hang_up(shown):
     """The shell is told that the terminal is gone: its job goes, too (the leak check sees to it)."""
     start(shown, "exec sleep 100")
+    shown.settle(job=True)
     os.kill(shown.pid, signal.SIGHUP)
     shown.wait()
 
@@ -268,12 +309,12 @@ def inside_a_shell_of_the_hosts(context):
     with terminal(["bash", "--norc", "--noprofile", "-i"], env=environment) as shown:
         enter(shown, command)
         shown.expect(r"\nin\n")
-        shown.type("\x1a")
+        press(shown, "\x1a")
         shown.expect(r"Stopped.*\n")
         enter(shown, "fg")
         shown.expect(re.escape(str(context.vmrun)))
-        # The shell says so before it gives the terminal away.
-        shown.shows_nothing_like(PROMPT, 1)
+        # The shell says so before it gives the terminal away: the word must not come before the job reads again.
+        shown.settle(job=True)
         shown.line("word")
         shown.expect(r"\ngot word\n")
         enter(shown, "echo status $?; stty -a | tr ' ;' '\\n\\n' | grep -x -e echo -e icanon -e isig | wc -l")

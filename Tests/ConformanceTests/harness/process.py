@@ -68,6 +68,26 @@ def children():
     return found
 
 
+def session_threads(leader):
+    """What the threads of a session do: {(process id, thread id): (state, context switches)}."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as file:
+                if int(file.read().rsplit(b")", 1)[1].split()[3]) != leader:
+                    continue
+            for thread in os.listdir(f"/proc/{entry}/task"):
+                with open(f"/proc/{entry}/task/{thread}/status", "rb") as file:
+                    lines = dict(line.split(b":", 1) for line in file.read().splitlines())
+                switches = [int(count) for name, count in lines.items() if name.endswith(b"ctxt_switches")]
+                found[int(entry), int(thread)] = lines[b"State"].split()[0].decode(), sum(switches)
+        except OSError:
+            continue  # It ended while it was looked at.
+    return found
+
+
 def reap_leftovers(grace=GRACE_SECONDS):
     """Wait for the orphans to end, kill those that do not; return the command lines of these."""
     leaked = {}

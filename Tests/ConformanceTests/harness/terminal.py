@@ -80,13 +80,28 @@ class Terminal:
         self.seen += text
         self.transcript += text
 
-    def shows_nothing_like(self, pattern, seconds=0.3):
-        """Look for a while; fail when the pattern is shown."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.read(max(0, deadline - time.monotonic()))
-            if re.search(pattern, self.seen):
-                raise Failure(f"the terminal shows {pattern!r}", self.transcript[-3000:])
+    def settle(self, job=False, quiet=0.3, timeout=15):
+        """Wait until nothing happens: whoever has the terminal, the shell or its job, waits for something.
+
+        A prompt says only that it was written. What its writer still does before it waits is seen from outside: every
+        thread of the session sleeps, and none has woken since the last look. Same for vmrun, whose guest's processes
+        are processes of the host.
+        """
+        deadline = time.monotonic() + timeout
+        before, since = None, 0
+        while before is None or time.monotonic() - since < quiet:
+            shown = len(self.transcript)
+            self.read(0.02)
+            threads = process.session_threads(self.pid)
+            # The shell leads the session, and each of its jobs has a process group of its own.
+            foreground = os.tcgetpgrp(self.master)
+            now = foreground, threads
+            asleep = all(state in "STZ" for state, _ in threads.values())
+            if not asleep or (foreground != self.pid) != job or now != before or len(self.transcript) != shown:
+                before, since = now, time.monotonic()
+            if time.monotonic() > deadline:
+                raise Failure(f"the {'job' if job else 'shell'} on the terminal does not come to rest: "
+                              f"{foreground} has the terminal of {self.pid}, {threads}", self.transcript[-3000:])
 
     def wait(self, timeout=15):
         """Wait for the program to end; return its exit status, negative for a signal."""
