@@ -179,7 +179,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
             """)
     #expect(
         text(view.mountinfo(bytes(host))) == """
-            27 1 254:0 /opt/rootfs / rw,relatime - ext4 /dev/vda rw,discard
+            27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
             40 27 254:1 / /var\\040lib rw,noatime - xfs /dev/vdb ro,attr2
             41 27 254:2 /data /mnt ro - ext4 /dev/vdc rw
             22 27 0:30317 / /proc rw,relatime - proc proc rw

@@ -5,9 +5,14 @@ two forms, XCTest's and Swift Testing's; both are counted.
 """
 
 import argparse
+import pathlib
 import re
 import subprocess
 import sys
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+# Far more than any target needs, on a busy machine too.
+TARGET_SECONDS = 300
 
 PASSED = re.compile(r"^Test Case '.*' passed \(|^\S+ Test .* passed after ")
 FAILED = re.compile(r"^Test Case '.*' failed \(|^\S+ Test .* failed after ")
@@ -15,32 +20,58 @@ FAILED = re.compile(r"^Test Case '.*' failed \(|^\S+ Test .* failed after ")
 SUMMARY = re.compile(r"^\S+ Test run with ")
 
 
+def targets():
+    """The Swift test targets: the folders of Tests/ that hold Swift files."""
+    return sorted({path.parent.name for path in TESTS.glob("*Tests/*.swift")})
+
+
 def run(swift, scratch_path, arguments=()):
-    """Build and run the unit tests; return (passed, failed)."""
-    command = [swift, "test", "--scratch-path", scratch_path, *arguments]
+    """Build and run the unit tests; return (passed, failed).
+
+    Each target runs in a process of its own: some set what is set once in a process, as where vmrun's
+    descriptors begin, and one that hangs must not take the others along.
+    """
+    build = subprocess.run([swift, "build", "--build-tests", "--scratch-path", scratch_path], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if build.returncode != 0:
+        print("\n".join(build.stdout.splitlines()[-60:] + ["FAIL unit: the tests do not build"]), flush=True)
+        return 0, 1
     passed = failed = 0
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace")
+    for target in targets():
+        command = [swift, "test", "--skip-build", "--scratch-path", scratch_path, "--filter", rf"^{target}\.", *arguments]
+        more_passed, more_failed = run_target(target, command)
+        passed += more_passed
+        failed += more_failed
+    return passed, failed
+
+
+def run_target(target, command):
+    """Run one target's tests; return (passed, failed)."""
+    try:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, errors="replace", timeout=TARGET_SECONDS)
+        output, status = result.stdout, result.returncode
+    except subprocess.TimeoutExpired as expired:
+        output = (expired.stdout or b"").decode(errors="replace")
+        status = f"after {TARGET_SECONDS} s without an end"
+    passed = failed = 0
     quiet = []
-    for line in process.stdout:
-        line = line.rstrip("\n")
+    for line in output.splitlines():
         if SUMMARY.match(line):
             continue
         if PASSED.match(line):
             passed += 1
             quiet.clear()
-            continue
-        if FAILED.match(line):
+        elif FAILED.match(line):
             failed += 1
             print("\n".join(quiet + ["FAIL unit " + line]), flush=True)
             quiet.clear()
-            continue
-        quiet.append(line)
-    status = process.wait()
-    if status != 0 and failed == 0:
-        # It did not build, or a test brought the whole process down.
-        print("\n".join(quiet[-60:] + [f"FAIL unit: '{' '.join(command)}' ended with status {status}"]), flush=True)
-        failed = 1
+        else:
+            quiet.append(line)
+    if (status != 0 and failed == 0) or passed + failed == 0:
+        # A test brought the whole process down, or none ran.
+        print("\n".join(quiet[-60:] + [f"FAIL unit {target}: ended with status {status}"]), flush=True)
+        failed += 1
     return passed, failed
 
 
