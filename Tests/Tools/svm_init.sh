@@ -56,7 +56,8 @@ job() {
     fi
     if [ "$1" = vmrun ]; then once "$@"; else once $vmrun "$@"; fi
     guest=$?
-    echo "RESULT $name $(cut -d' ' -f1 /proc/uptime) $native $native_output $native_errors $guest $(encoded /out) $(encoded /err)" >&3
+    echo "RESULT $name $(cut -d' ' -f1 /proc/uptime) $native $native_output $native_errors" \
+        "$guest $(encoded /out) $(encoded /err)" >&3
     for left in $(pidof vmrun); do
         echo "LEFT $name $(tr '\0' ' ' < /proc/$left/cmdline)" >&3
         kill -KILL $left

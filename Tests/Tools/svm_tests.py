@@ -41,7 +41,8 @@ def arguments():
     parser.add_argument("--npt", action="append", choices=["0", "1"],
                         help="nested paging off or on; by default the host boots once for each")
     parser.add_argument("--program", metavar="COMMAND", action="append", default=[],
-                        help="run this static program of the tree's machine instead, with its arguments in the same word")
+                        help="run this static program instead; its arguments are in the same word")
+    parser.add_argument("--processors", default="1", help="how many the emulated host has")
     parser.add_argument("--cpu", default="EPYC", help="QEMU's processor model")
     parser.add_argument("--seconds", type=int, default=900, help="the longest that one boot may take")
     parser.add_argument("--vmrun", type=pathlib.Path, default=REPOSITORY / "build/vmrun", help="the binary to test")
@@ -59,8 +60,11 @@ def build_jobs(patterns, programs):
         patterns = ["program/*"]
     _, fixtures = manifest.read(REPOSITORY / "GuestFixtures/manifest.toml")
     builder = Builder(REPOSITORY / "GuestFixtures", REPOSITORY / "build/fixtures")
-    jobs = [job for job in [*own_jobs(), *fixture_jobs(fixtures), *program_jobs(programs)] if selected(job.name, patterns)]
-    complaints = builder.build_all([(job.fixture, job.variant) for job in jobs if job.fixture], 2)
+    jobs = [*own_jobs(), *fixture_jobs(fixtures), *program_jobs(programs)]
+    jobs = [job for job in jobs if selected(job.name, patterns)]
+    # Once each, though several users run it: two compilers must not write the same file.
+    pairs = {(job.fixture.name, job.variant): (job.fixture, job.variant) for job in jobs if job.fixture}
+    complaints = builder.build_all(list(pairs.values()), 2)
     for (name, variant), complaint in complaints.items():
         sys.exit(f"{name}.{variant} does not compile:\n{complaint}")
     return jobs, builder
@@ -113,8 +117,9 @@ def compiled(source, work):
 
 def boot(host, initramfs, results, console, options):
     """Run the emulated host to its end; False where it had to be killed."""
-    command = ["timeout", "-s", "KILL", str(options.seconds), "nice", "qemu-system-x86_64", "-accel", "tcg",
-               "-cpu", options.cpu, "-smp", "1", "-m", "2G", "-nodefaults", "-nographic", "-no-reboot",
+    # One thread for all processors: QEMU's parallel ones have been seen to hang with a guest inside a guest.
+    command = ["timeout", "-s", "KILL", str(options.seconds), "nice", "qemu-system-x86_64", "-accel", "tcg,thread=single",
+               "-cpu", options.cpu, "-smp", options.processors, "-m", "2G", "-nodefaults", "-nographic", "-no-reboot",
                "-serial", f"file:{console}", "-serial", f"file:{results}", "-kernel", str(host / "vmlinuz"),
                "-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet vsyscall=xonly"]
     with open(console.with_suffix(".qemu"), "wb") as errors:
