@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test unit conformance test-svm fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test bench unit conformance test-svm fixtures roots debian-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -35,6 +35,9 @@ test: build/vmrun build/syscall-docs roots ## everything; the last line is `N pa
 
 unit: swift setup ## the Swift unit tests
 	@$(PYTHON) Tests/Tools/unit_tests.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH) $(ARGS)
+
+bench: build/vmrun fixtures ## ratios against native; docs/performance.md keeps the last table
+	@$(PYTHON) Tests/Tools/bench.py
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)

@@ -186,6 +186,8 @@ static void one_process(void)
     pthread_join(thread, &result);
     CHECK_EQ((long)result, 1);
     CHECK(thread_id != first_id && thread_id > 0);
+    /* The kernel wakes the one that waits before the thread is quite gone. */
+    for (int i = 0; i < 1000 && syscall(SYS_tgkill, first_id, thread_id, 0) == 0; i++) usleep(1000);
     CHECK_ERROR(syscall(SYS_tgkill, first_id, thread_id, 0), ESRCH);
 }
 
