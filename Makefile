@@ -42,7 +42,8 @@ bench: build/vmrun fixtures ## ratios against native; docs/performance.md keeps 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
 
-test-svm: build/vmrun ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
+test-svm: build/vmrun fixtures ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
+	@Tests/Tools/setup.sh qemu-system-x86 cpio xz-utils
 	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
 
 fixtures: setup ## compile GuestFixtures/ into build/fixtures
