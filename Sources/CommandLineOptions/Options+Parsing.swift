@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, env, clearEnv, workdir, version, help, helperFd, vforkNotifyFd
+        case sysroot, bind, hostFallback, timeout, env, clearEnv, workdir, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -17,7 +17,6 @@ extension Options {
         if matches("--version") { return (.version, false) }
         if matches("--help") { return (.help, false) }
         if matches("--helper-fd") { return (.helperFd, true) }
-        if matches("--vfork-notify-fd") { return (.vforkNotifyFd, true) }
         return nil
     }
 
@@ -68,7 +67,6 @@ extension Options {
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
-            case .vforkNotifyFd: options.vforkNotifyDescriptor = try descriptor(value, spelling)
             }
         }
         guard index < words.count else {

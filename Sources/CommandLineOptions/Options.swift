@@ -38,9 +38,8 @@ public struct Options: Equatable {
     public var environment: [EnvironmentChange] = []
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil
-    /// How one vmrun starts another: the exec plan's socket, and the pipe that tells a vfork parent to go on.
+    /// How one vmrun image starts the next: the memfd that holds the exec plan.
     public var helperDescriptor: Int32? = nil
-    public var vforkNotifyDescriptor: Int32? = nil
 
     public init(command: Command) { self.command = command }
 }

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Sysroot
 
 extension GuestThread {
     /// clone in all its forms. The result is the child's id in the parent; the child runs on by itself, with 0.
@@ -66,7 +67,8 @@ extension GuestThread {
 
         // From here to the child's first steps no signal may run a handler on a half-made process.
         let mask = signals.mask
-        let isSingle = process.threadCount == 1
+        // Whether no other host thread can be inside the allocator.
+        let isSingle = process.hasOneHostThread
         vmrun_set_host_mask(~0)
         lockForFork()
         let hostFlags = request.flags & (CloneRequest.parent | CloneRequest.ptrace | CloneRequest.untraced)
@@ -107,9 +109,11 @@ extension GuestThread {
         process.threadsLock.lock()
         process.actions.lockForFork()
         process.memory.prepareFork()
+        process.files.lockForFork()
     }
 
     private func unlockAfterFork() {
+        process.files.unlockAfterFork()
         process.memory.parentAfterFork()
         process.actions.unlockAfterFork()
         process.threadsLock.unlock()
@@ -119,6 +123,14 @@ extension GuestThread {
     private func becomeForkChild(_ request: CloneRequest, _ context: InitialContext) {
         let parentTid = tid
         attach()
+        // First of all the parent's machine goes: what follows may unmap, and would tell its page tables.
+        InternalDescriptors.closeMachines()
+        for thread in process.threads { thread.cpu.forget() }
+        for carrier in process.idleCarriers { carrier.cpu.forget() }
+        cpu.forget()
+        for machine in process.observer.machines { machine.forget() }
+        process.observer.machines = []
+        process.files.unlockAfterFork()
         process.memory.childAfterFork(survivor: parentTid, identifier: tid)
         process.actions.unlockAfterFork()
         process.threadsLock.unlock()
@@ -129,13 +141,8 @@ extension GuestThread {
         host.pointee.requests = 0
         host.pointee.has_guard_timer = 0
         process.releaseVforkParent()
-        InternalDescriptors.closeMachines()
-        for thread in process.threads { thread.cpu.forget() }
-        cpu.forget()
-        for machine in process.observer.machines { machine.forget() }
         process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
         process.isHelper = false
-        for carrier in process.idleCarriers { carrier.cpu.forget() }
         process.idleCarriers = []
         process.threads = [self]
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }

@@ -74,8 +74,10 @@ public final class GuestProcess {
         pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
     }
 
-    /// Number of live threads.
-    public var threadCount: Int { threadsLock.withLock { threads.count } }
+    /// Whether the calling host thread is the only one that runs vmrun's code on this heap.
+    var hasOneHostThread: Bool {
+        !isHelper && timeout == 0 && threadsLock.withLock { threads.count == 1 && idleCarriers.isEmpty }
+    }
 
     /// Whether `tid` is a live guest thread of this process.
     public func hasThread(_ tid: Int32) -> Bool {

@@ -43,7 +43,7 @@ extension GuestThread {
     /// The attention word is set: other threads' requests first, then the guest's signals.
     private func attend(entered: UInt64) {
         if host.pointee.attention & UInt32(VMRUN_ATTENTION_KICK) != 0 {
-            host.pointee.attention &= ~UInt32(VMRUN_ATTENTION_KICK)
+            vmrun_clear_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_KICK))
             serveRequests(entered: entered)
         }
         if host.pointee.attention & UInt32(VMRUN_ATTENTION_SIGNAL) != 0 {
@@ -54,7 +54,7 @@ extension GuestThread {
 
     private func serveRequests(entered: UInt64) {
         if host.pointee.requests & ThreadRequest.watchdog != 0 {
-            host.pointee.requests &= ~ThreadRequest.watchdog
+            vmrun_clear_bits(&host.pointee.requests, ThreadRequest.watchdog)
             // The kick may have met a later stay than the one it was meant for.
             if entered != 0 && Watchdog.isOverdue(entered, process) {
                 cpu.bringToUser()

@@ -46,7 +46,7 @@ enum Watchdog {
                 for thread in process.threads {
                     let entered = thread.enteredAt.pointee
                     if entered != 0 && isOverdue(entered, process) {
-                        thread.host.pointee.requests |= ThreadRequest.watchdog
+                        vmrun_set_bits(&thread.host.pointee.requests, ThreadRequest.watchdog)
                         _ = vmrun_kick(thread.tid)
                     }
                 }

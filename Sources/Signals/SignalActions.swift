@@ -114,13 +114,6 @@ public final class SignalActions {
         }
     }
 
-    /// exec: handlers become default, ignored signals stay. The host does the same by itself.
-    public func resetForExec() {
-        lock.withLock {
-            for signal in 1...64 where !actions[signal].isIgnored { actions[signal] = SignalAction() }
-        }
-    }
-
     /// CLONE_CLEAR_SIGHAND: all handlers become default, in a child.
     public func resetHandlers() {
         for signal in 1...Int32(64) {

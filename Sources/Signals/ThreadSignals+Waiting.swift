@@ -60,7 +60,7 @@ extension ThreadSignals {
     public func takeDeferred(in set: UInt64) -> (signal: Int32, info: siginfo_t)? {
         guard let signal = deliverableDeferred(~set) else { return nil }
         let index = vmrun_deferred_index(signal)
-        host.pointee.deferred &= ~(1 << UInt32(index))
+        vmrun_clear_bits(&host.pointee.deferred, 1 << UInt32(index))
         return (signal, deferredInfo(Int(index)))
     }
 }

@@ -57,7 +57,7 @@ public final class ThreadSignals {
         if deliverableDeferred(host.pointee.blocked) != nil { raiseAttention() }
     }
 
-    func raiseAttention() { host.pointee.attention |= UInt32(VMRUN_ATTENTION_SIGNAL) }
+    func raiseAttention() { vmrun_set_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL)) }
 
     static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
 
@@ -94,7 +94,7 @@ public final class ThreadSignals {
         }
         guard let signal = deliverableDeferred(inForce) else { return nil }
         let index = vmrun_deferred_index(signal)
-        host.pointee.deferred &= ~(1 << UInt32(index))
+        vmrun_clear_bits(&host.pointee.deferred, 1 << UInt32(index))
         return (signal, deferredInfo(Int(index)))
     }
 
@@ -110,13 +110,13 @@ public final class ThreadSignals {
         withUnsafeMutablePointer(to: &host.pointee.deferred_info) {
             $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] = info }
         }
-        host.pointee.deferred |= 1 << UInt32(index)
+        vmrun_set_bits(&host.pointee.deferred, 1 << UInt32(index))
     }
 
     /// Delivers everything deliverable. The CPU's context must be the user's (`bringToUser`). Does not return where the
     /// default action ends the process.
     public func deliverPending(_ cpu: GuestCPU) throws(MachineFailure) {
-        host.pointee.attention &= ~UInt32(VMRUN_ATTENTION_SIGNAL)
+        vmrun_clear_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL))
         while let (signal, info) = take() {
             let inForce = temporaryMask ?? mask
             temporaryMask = nil
@@ -173,10 +173,10 @@ public final class ThreadSignals {
         do throws(GuestErrno) {
             try SignalFrame.push(
                 cpu, self, signal: fault.signal, info: &info, action: action, savedMask: mask, fault: fault)
+            enterHandler(fault.signal, action, mask)
         } catch {
             forceDefaultSegmentationFault(cpu)
         }
-        enterHandler(fault.signal, action, mask)
         if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
     }
 

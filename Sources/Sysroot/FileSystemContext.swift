@@ -76,6 +76,10 @@ public final class FileSystemContext {
 
     deinit { if ownsRootDescriptor { Host.close(rootDescriptor) } }
 
+    /// Around the host's fork: no change may be under way.
+    public func lockForFork() { lock.lock() }
+    public func unlockAfterFork() { lock.unlock() }
+
     /// What a new process image needs to make the same view.
     public var currentConfiguration: RootConfiguration {
         var result = configuration

@@ -100,9 +100,8 @@ private func refusal(_ words: String...) -> String? {
 }
 
 @Test func helpersNeedNoProgram() throws {
-    let options = try parse("--helper-fd", "5000", "--vfork-notify-fd=5001")
+    let options = try parse("--helper-fd", "5000")
     #expect(options.helperDescriptor == 5000)
-    #expect(options.vforkNotifyDescriptor == 5001)
     #expect(refusal("--helper-fd", "-1")?.contains("--helper-fd") == true)
     #expect(refusal("--helper-fd", "2147483648")?.contains("descriptor") == true)
 }

@@ -13,6 +13,17 @@ static inline void vmrun_atomic_store(int32_t *word, int32_t value)
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/// Sets or clears bits that a signal handler of this very thread also changes.
+static inline void vmrun_set_bits(volatile uint32_t *word, uint32_t bits)
+{
+    __atomic_fetch_or(word, bits, __ATOMIC_RELAXED);
+}
+
+static inline void vmrun_clear_bits(volatile uint32_t *word, uint32_t bits)
+{
+    __atomic_fetch_and(word, ~bits, __ATOMIC_RELAXED);
+}
+
 /// Stores `desired` where the word is `expected`; 1 where it did.
 static inline int vmrun_atomic_exchange_if(int32_t *word, int32_t expected, int32_t desired)
 {

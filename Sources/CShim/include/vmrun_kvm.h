@@ -4,10 +4,6 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 
-#ifndef KVM_CAP_XSAVE2
-#define KVM_CAP_XSAVE2 208
-#endif
-
 // On the /dev/kvm descriptor. None needs more than KVM_API_VERSION 12.
 static const unsigned long VMRUN_KVM_GET_API_VERSION = KVM_GET_API_VERSION;
 static const unsigned long VMRUN_KVM_CREATE_VM = KVM_CREATE_VM;
@@ -29,9 +25,7 @@ static const unsigned long VMRUN_KVM_GET_MSRS = KVM_GET_MSRS;
 static const unsigned long VMRUN_KVM_SET_XCRS = KVM_SET_XCRS;   // KVM_CAP_XCRS
 static const unsigned long VMRUN_KVM_GET_XSAVE = KVM_GET_XSAVE; // KVM_CAP_XSAVE
 static const unsigned long VMRUN_KVM_SET_XSAVE = KVM_SET_XSAVE;
-static const unsigned long VMRUN_KVM_GET_XSAVE2 = _IOR(KVMIO, 0xcf, struct kvm_xsave); // KVM_CAP_XSAVE2
 static const unsigned long VMRUN_KVM_GET_VCPU_EVENTS = KVM_GET_VCPU_EVENTS;
-static const unsigned long VMRUN_KVM_SET_GUEST_DEBUG = KVM_SET_GUEST_DEBUG;
 
 #define VMRUN_CPUID_ENTRIES 256
 
@@ -71,11 +65,6 @@ static inline struct kvm_sync_regs *vmrun_sync_regs(struct kvm_run *run)
 static inline uint16_t vmrun_io_port(const struct kvm_run *run)
 {
     return run->io.port;
-}
-
-static inline uint8_t vmrun_io_direction(const struct kvm_run *run)
-{
-    return run->io.direction;
 }
 
 static inline uint64_t vmrun_mmio_address(const struct kvm_run *run)

@@ -28,7 +28,6 @@ enum ShimLayout {
     /// Selectors as Linux has them: user programs may look.
     enum Selector {
         static let kernelCode: UInt16 = 0x10
-        static let kernelData: UInt16 = 0x18
         static let userData: UInt16 = 0x2b
         static let userCode: UInt16 = 0x33
         static let task: UInt16 = 0x40
