@@ -8,6 +8,8 @@ enum Location {
     case inside([UInt8])
     /// Its name is gone.
     case deleted
+    /// Deeper than PATH_MAX, so that its name cannot be told. Not a root, which was opened by its name.
+    case tooDeep
     /// It came from elsewhere: inherited from vmrun's caller, or passed over a socket.
     case outside
 }
@@ -20,7 +22,9 @@ extension FileSystemContext {
         } else if let path = tree?.path(ofDescriptor: descriptor) {
             return .inside(path)
         }
-        guard let hostPath = HostPath.ofDescriptor(descriptor) else { return .outside }
+        guard let hostPath = HostPath.ofDescriptor(descriptor) else {
+            return HostPath.isTooLong(descriptor) ? .tooDeep : .outside
+        }
         if hostPath.hasSuffix(" (deleted)") && HostObject.isUnlinked(descriptor) { return .deleted }
         guard let path = namespacePath(ofHostPath: hostPath) else { return .outside }
         return .inside(path)
@@ -74,6 +78,7 @@ extension FileSystemContext {
         switch location(of: AT_FDCWD) {
         case .inside(let path): return visible(path) ?? Self.unreachable(path)
         case .deleted: throw .ENOENT
+        case .tooDeep: throw .ENAMETOOLONG
         case .outside: return Self.unreachable(HostPath.ofDescriptor(AT_FDCWD) ?? [])
         }
     }

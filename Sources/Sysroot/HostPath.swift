@@ -54,6 +54,20 @@ public enum HostPath {
         return text
     }
 
+    /// Whether the name of a directory (AT_FDCWD: the working directory) is longer than the kernel can tell.
+    static func isTooLong(_ descriptor: Int32) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: Int(VMRUN_PATH_MAX), alignment: 1) { buffer in
+            func length(_ path: UnsafePointer<CChar>) -> Int {
+                Host.raw(
+                    Int32(SYS_readlinkat), Int(AT_FDCWD), path.argument, Int(bitPattern: buffer.baseAddress), buffer.count)
+            }
+            let result =
+                descriptor == AT_FDCWD
+                ? withStaticPath("/proc/thread-self/cwd", length) : withDescriptorLink(descriptor) { length($0) }
+            return result == -Int(ENAMETOOLONG)
+        }
+    }
+
     /// The text of a symbolic link, or nil.
     static func readLink(_ directory: Int32, _ path: UnsafePointer<CChar>) -> [UInt8]? {
         var length = 0

@@ -219,9 +219,22 @@ struct PathWalk: ~Copyable {
         switch location() {
         case .inside(let path): try goToParent(of: path)
         case .deleted: throw .ENOENT
+        case .tooDeep: try goUpOnHost()
         // What lies above is nobody's: as at a root.
         case .outside: return
         }
+    }
+
+    /// Leaves a directory whose name is too long to be told by the host's own `..`: it is no root, so its parent is in the view
+    /// as it is itself.
+    private mutating func goUpOnHost() throws(GuestErrno) {
+        let result = HostPath.withStaticPath("..") {
+            Host.raw(
+                Int32(SYS_openat), Int(anchor), $0.argument,
+                VMRUN_O_PATH | VMRUN_O_DIRECTORY | VMRUN_O_NOFOLLOW | Int(O_CLOEXEC))
+        }
+        if result < 0 { throw GuestErrno(Int32(-result)) }
+        setAnchor(Int32(result), nil, owned: true)
     }
 
     private mutating func goToParent(of path: [UInt8]) throws(GuestErrno) {
