@@ -2,9 +2,18 @@
 
 import shutil
 
-from harness.context import scratch
-from harness.privilege import as_other_user
+from harness.context import ENVIRONMENT, scratch
+from harness.privilege import as_other_user, in_private_mounts
 from harness.registry import case, check
+from harness.terminal import terminal
+
+#: Programs of each kind, with output that does not depend on who runs them. What the user may not read stays unread.
+DEBIAN_SCRIPT = """
+ls -R /usr/share/perl5 | sort | tail -n 3; find /etc -type f 2>/dev/null | wc -l; grep -c : /etc/passwd
+sed -n 's/:.*//p' /etc/group | sort -r | head -n 2; awk -F: '{n += $3} END {print n}' /etc/passwd
+tar cf - /usr/share/perl5 2>/dev/null | wc -c; dpkg -l | wc -l; perl -e 'print 6 * 7, "\\n"'
+python3 -c 'import os, subprocess; print(os.getuid(), subprocess.run(["true"]).returncode)'
+"""
 
 
 def other_user(context, command, *options, sysroot):
@@ -34,6 +43,45 @@ def no_more_than_the_user_may(context):
     result = other_user(context, ["/bin/sh", "-c", script], sysroot=context.busybox)
     check(result.stdout == b"mine\n", result.describe(), result.transcript())
     check(len(result.stderr.splitlines()) >= 5, "something was allowed", result.transcript())
+
+
+def in_debian(context, folder, wrap):
+    """As the other user, with the Debian root mounted where that user can reach it."""
+    root = folder / "root"
+    root.mkdir(exist_ok=True)
+    return in_private_mounts(f"mount --bind {context.debian} {root}", as_other_user(wrap(root), folder))
+
+
+@case()
+def debian_programs(context):
+    with scratch() as folder:
+        shutil.copy(context.vmrun, folder / "vmrun")
+        command = ["/bin/bash", "-c", DEBIAN_SCRIPT]
+        guest = context.run(in_debian(context, folder, lambda root: [folder / "vmrun", "--sysroot", root, *command]),
+                            cwd=folder)
+        # chroot is the superuser's, so natively the order is the other way round.
+        drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        native = context.run(context.natively([*drop, *command], context.debian))
+        check(native.status == 0, native.describe(), native.transcript())
+        check(guest.stdout == native.stdout, "not what it prints natively", native.transcript() + guest.transcript())
+        check(guest.status == 0, guest.describe(), guest.transcript())
+
+
+@case()
+def a_terminal(context):
+    with scratch() as folder:
+        shutil.copy(context.vmrun, folder / "vmrun")
+        shell = ["/bin/bash", "--norc", "--noprofile", "-i"]
+        command = in_debian(context, folder, lambda root: [folder / "vmrun", "--sysroot", root, *shell])
+        with terminal(list(map(str, command)), env={**ENVIRONMENT, "PS1": "prompt> ", "HISTFILE": ""}) as shown:
+            shown.expect("prompt> ")
+            shown.line("id -u; sleep 100")
+            shown.expect(r"\n65534\n")
+            shown.settle(True)
+            shown.type("\x03")
+            shown.expect("prompt> ")
+            shown.line("echo status $?; stty size; exit 5")
+            shown.expect(r"\nstatus 130\n")
 
 
 @case()
