@@ -91,13 +91,18 @@ static void requeued(void)
     word = target = 0;
     for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, waiter, &word);
     long moved = 0;
-    /* One is woken in all, the others are moved to the second word, as they come. */
+    /* One is woken in all, the others are moved to the second word, as they come. Not in a tight loop: on a busy machine
+       natively the threads then hardly come to wait. */
     while (moved < 3) {
+        usleep(20000);
         long now = futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, moved == 0 ? 1 : 0, (void *)10, &target, 0);
         if (now > 0) moved += now;
     }
     long woken = 0;
-    while (woken < 2) woken += futex(&target, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0);
+    while (woken < 2) {
+        woken += futex(&target, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0);
+        usleep(1000);
+    }
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
     CHECK_ERROR(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &target, 77), EAGAIN);
 }
