@@ -28,6 +28,22 @@ public enum Host {
 }
 
 extension Host {
+    /// The start of a small file, as much as one read of `capacity` bytes gives, lent to `body`; nil where there is nothing.
+    public static func withFileStart<Result>(
+        _ path: String, capacity: Int, _ body: (UnsafeRawBufferPointer) -> Result?
+    ) -> Result? {
+        let descriptor = path.withCString {
+            raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
+        }
+        guard descriptor >= 0 else { return nil }
+        defer { _ = raw(Int32(SYS_close), descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> Result? in
+            let count = raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
+            guard count > 0 else { return nil }
+            return body(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
+        }
+    }
+
     /// A memfd in vmrun's window, close-on-exec. `name` shows in /proc/PID/fd only.
     public static func memoryFile(_ name: StaticString) throws(HostError) -> Int32 {
         let result = try call(Int32(SYS_memfd_create), Int(bitPattern: name.utf8Start), Int(MFD_CLOEXEC))

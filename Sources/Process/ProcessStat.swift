@@ -6,17 +6,8 @@ enum ProcessStat {
     /// Start time in clock ticks since boot (field 22), which together with the pid names a process for good. Nil where there
     /// is no such process.
     static func startTime(_ pid: Int32) -> UInt64? {
-        let path = "/proc/\(pid)/stat"
-        let descriptor = path.withCString {
-            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
-        }
-        guard descriptor >= 0 else { return nil }
-        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) { buffer in
-            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
-            guard count > 0 else { return nil }
+        Host.withFileStart("/proc/\(pid)/stat", capacity: 1024) { text -> UInt64? in
             // The command may hold anything, so fields count from its last parenthesis.
-            let text = UnsafeRawBufferPointer(rebasing: buffer[0..<count])
             guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
             var field = 2
             var value: UInt64 = 0
@@ -35,15 +26,8 @@ enum ProcessStat {
 
     /// Signals pending for the calling thread alone (SigPnd of /proc/thread-self/status).
     static func pendingForThread() -> UInt64 {
-        let descriptor = "/proc/thread-self/status".withCString {
-            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
-        }
-        guard descriptor >= 0 else { return 0 }
-        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
-            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
-            guard count > 0 else { return 0 }
-            for line in buffer[0..<count].split(separator: UInt8(ascii: "\n")) where line.starts(with: "SigPnd:".utf8) {
+        Host.withFileStart("/proc/thread-self/status", capacity: 4096) { text -> UInt64? in
+            for line in text.split(separator: UInt8(ascii: "\n")) where line.starts(with: "SigPnd:".utf8) {
                 var value: UInt64 = 0
                 for byte in line.dropFirst(7) {
                     switch byte {
@@ -54,7 +38,7 @@ enum ProcessStat {
                 }
                 return value
             }
-            return 0
-        }
+            return nil
+        } ?? 0
     }
 }

@@ -164,19 +164,10 @@ public final class Session: SessionDirectory {
     /// and the one by which newer kernels have each VM recover huge pages, which KVM names.
     public func isGuestThread(_ thread: Int32, of pid: Int32) -> Bool {
         guard thread != pid else { return true }
-        let path = "/proc/\(pid)/task/\(thread)/comm"
-        let descriptor = path.withCString {
-            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
-        }
-        guard descriptor >= 0 else { return false }
-        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { buffer in
-            let count = Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: buffer.baseAddress), buffer.count)
-            guard count > 0 else { return false }
-            let name = buffer[0..<count]
-            return !name.starts(with: "kvm-nx-lpage-re".utf8) && !name.starts(with: Watchdog.threadName.utf8)
+        return Host.withFileStart("/proc/\(pid)/task/\(thread)/comm", capacity: 32) { name -> Bool? in
+            !name.starts(with: "kvm-nx-lpage-re".utf8) && !name.starts(with: Watchdog.threadName.utf8)
                 && !Carrier.parkedName.withUTF8Buffer { name.starts(with: $0) }
-        }
+        } ?? false
     }
 
     /// The host's mask is the guest's, but for the signals that vmrun never blocks.

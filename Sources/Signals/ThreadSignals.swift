@@ -92,10 +92,7 @@ public final class ThreadSignals {
                 _ = vmrun_requeue(signal, &info)
             }
         }
-        guard let signal = deliverableDeferred(inForce) else { return nil }
-        let index = vmrun_deferred_index(signal)
-        vmrun_clear_bits(&host.pointee.deferred, 1 << UInt32(index))
-        return (signal, deferredInfo(Int(index)))
+        return takeDeferred(in: ~inForce)
     }
 
     func deferredInfo(_ index: Int) -> siginfo_t {
