@@ -180,6 +180,8 @@ extension AddressSpace {
         case .MAP_PRIVATE, nil: break
         }
         if request.flags.has(.MAP_GROWSDOWN) { flags.insert(.growsDown) }
+        // Where a thread was born on addresses that held nothing, or that something replaces now.
+        threadStacks.cancel(ThreadStacks.Span(start: start, end: end))
         if adviseHugePages(request, start, end) { flags.insert(.hugePages) }
         if futureLock == .onFault {
             let MLOCK_ONFAULT = 1
@@ -207,9 +209,7 @@ extension AddressSpace {
     public func munmap(address: UInt64, length: UInt64) throws(GuestErrno) {
         guard address & (Arena.pageSize - 1) == 0, address <= Arena.top, length > 0, length <= Arena.top - address
         else { throw .EINVAL }
-        lock.lock()
-        defer { lock.unlock() }
-        try unmapDividing(address, address + Arena.pageUp(length))
+        try unmapAroundStacks(address, address + Arena.pageUp(length))
     }
 
     /// Unmaps [start, end) with the lock held.

@@ -19,12 +19,15 @@ extension AddressSpace {
                 !(address < newAddress + new && newAddress < address &+ old)
             else { throw .EINVAL }
         }
+        let transaction = threadStacks.begin(vacated(address, old, directed ? 0 : new, flags))
         lock.lock()
         defer { lock.unlock() }
+        defer { threadStacks.end(transaction) }
         guard let source = regions.region(containing: address) else { throw .EFAULT }
         guard old <= Arena.top - address else { throw old > new && !directed ? .EINVAL : .EFAULT }
         try reserve()
-        var move = Move(from: address, old: old, to: address, new: new, flags: flags, source: source)
+        var move = Move(
+            from: address, old: old, to: address, new: new, flags: flags, source: source, transaction: transaction)
         if flags.contains(.MREMAP_FIXED) {
             guard newAddress >= Arena.base else { throw .EPERM }
             move.to = newAddress
@@ -43,6 +46,12 @@ extension AddressSpace {
         return try perform(move)
     }
 
+    /// What the call unmaps of its source: all, unless `kept` bytes of it may stay.
+    private func vacated(_ start: UInt64, _ old: UInt64, _ kept: UInt64, _ flags: RemapFlags) -> ThreadStacks.Span {
+        guard start < Arena.top, old <= Arena.top - start, !flags.contains(.MREMAP_DONTUNMAP) else { return .empty }
+        return ThreadStacks.Span(start: kept > old ? start : start + kept, end: start + old)
+    }
+
     /// [from, from + old) becomes [to, to + new).
     private struct Move {
         let from, old: UInt64
@@ -51,6 +60,8 @@ extension AddressSpace {
         let flags: RemapFlags
         /// The region that holds `from`.
         let source: Region
+        /// Over what is unmapped of [from, from + old), if any is.
+        let transaction: ThreadStacks.Transaction
         var keepsSource: Bool { flags.contains(.MREMAP_DONTUNMAP) || old == 0 }
 
         func onHost(_ flags: RemapFlags) -> Int {
@@ -59,6 +70,10 @@ extension AddressSpace {
     }
 
     private func shrink(_ move: Move) throws(GuestErrno) -> UInt64 {
+        if !move.transaction.overlaps.isEmpty {
+            try carryOut(move.transaction)
+            return move.from
+        }
         let start = move.from + move.new, end = move.from + move.old
         revokeExecution(start, end)
         let result = move.onHost(move.flags)
@@ -104,7 +119,7 @@ extension AddressSpace {
         }
         forget(target.start, target.end)
         carryRegions(move)
-        if !move.keepsSource { forget(move.from, move.from + move.old) }
+        if !move.keepsSource { commitMoved(move.transaction) }
         return move.to
     }
 

@@ -22,7 +22,6 @@ public final class AddressSpace {
     /// Held over region map and host call, so that both always agree. Before it: nothing. After it: the observer's lock.
     let lock = Lock()
     let regions = RegionMap()
-    /// Guarded by the lock.
     let threadStacks = ThreadStacks()
     /// munmap(2) on the host: its result. Tests replace it.
     var unmapOnHost: (_ start: UInt64, _ length: UInt64) -> Int = { start, length in
@@ -118,13 +117,19 @@ public final class AddressSpace {
     }
 
     /// Before the host's fork: no change may be under way.
-    public func prepareFork() { lock.lock() }
+    public func prepareFork() {
+        lock.lock()
+        threadStacks.lockForFork()
+    }
 
-    public func parentAfterFork() { lock.unlock() }
+    public func parentAfterFork() {
+        threadStacks.unlockAfterFork()
+        lock.unlock()
+    }
 
     /// In the child, where only the thread `survivor` (its id in the parent) is left, whose id is `identifier` now.
     public func childAfterFork(survivor: Int32, identifier: Int32) {
-        drain(threadStacks.keepOnly(survivor, as: identifier))
+        threadStacks.childAfterFork(survivor: survivor, identifier: identifier)
         var cursor: UInt64 = 0
         while let region = regions.region(endingAbove: cursor) {
             if region.flags.contains(.dontFork) { forget(region.start, region.end) }
@@ -133,10 +138,15 @@ public final class AddressSpace {
         // mlockall(2): a child does not inherit locks.
         futureLock = .none
         lock.unlock()
+        // What waited for the others need not wait any longer.
+        threadExiting(ThreadStacks.leftBehind)
     }
 
-    /// Frees the lock that a helper process held, which shared this memory and was killed.
-    public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
+    /// Frees what a helper process held, which shared this memory and was killed.
+    public func breakLock(ownedBy tid: UInt32) {
+        _ = lock.breakIfOwned(by: tid)
+        threadStacks.breakLock(ownedBy: tid)
+    }
 
     // MARK: Shared by the calls
 

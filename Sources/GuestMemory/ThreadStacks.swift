@@ -1,127 +1,237 @@
+import Host
+
 /// The stacks of live threads, and the parts of them that the guest has unmapped meanwhile. A thread that frees the stack it
 /// still stands on (a detached thread at its end) keeps it until it is gone.
 ///
-/// Guarded by the address space's lock, which munmap(2) holds from validation to commit: a second transaction waits for
-/// the first, and so does the exit of a thread that it touches.
+/// What unmaps is a transaction. `begin` validates: it finds the stacks in the way, waits until no other transaction touches
+/// their threads, and marks those busy. `commit` queues what lies on a stack, after the gaps have been unmapped. `end`
+/// takes the marks away; without a commit it is the rollback, which leaves every queue as it was. The exit of a thread waits
+/// until the thread is not busy.
+///
+/// Whoever waits here must not hold the address space's lock: the transaction waited for may need it.
 final class ThreadStacks {
     struct Span: Equatable {
         var start, end: UInt64
 
+        static let empty = Span(start: 0, end: 0)
+        var isEmpty: Bool { start >= end }
+
         func overlaps(_ other: Span) -> Bool { start < other.end && other.start < end }
     }
 
-    private struct Stack {
-        let thread: Int32
-        let span: Span
-        var deferred: [Span] = []
+    struct Part: Equatable {
+        var thread: Int32
+        var span: Span
     }
 
-    private var live: [Stack] = []
-    /// Of threads that are gone: what could not be unmapped.
-    private(set) var leftover: [Span] = []
-    /// Spans in all queues: with none, nothing has to be searched.
-    private(set) var deferredCount = 0
+    /// One unmapping, from validation to its end.
+    struct Transaction {
+        let span: Span
+        /// What lies on the stacks of live threads, and waits for them. Disjoint, in address order.
+        let overlaps: [Part]
+        /// The host thread that carries it out, one at a time.
+        fileprivate let owner: UInt32
+
+        /// Calls `body` for what lies on no stack, in address order. Its error ends the walk.
+        func forEachGap<Failure: Error>(_ body: (Span) throws(Failure) -> Void) throws(Failure) {
+            var cursor = span.start
+            for part in overlaps {
+                if cursor < part.span.start { try body(Span(start: cursor, end: part.span.start)) }
+                cursor = part.span.end
+            }
+            if cursor < span.end { try body(Span(start: cursor, end: span.end)) }
+        }
+    }
+
+    private struct Mark {
+        let thread: Int32
+        let owner: UInt32
+    }
+
+    /// The thread of queued parts whose own could not unmap them: the next thread that exits tries again.
+    static let nobody: Int32 = 0
+    /// Stands for the threads that a fork left behind.
+    static let leftBehind: Int32 = -1
+
+    private let lock = Lock()
+    /// The end of a transaction.
+    private let ended = Condition()
+    /// What live threads were born on, less what has been unmapped or replaced since.
+    private var live: [Part] = []
+    /// What waits for its thread's exit, in the order of the calls.
+    private(set) var deferred: [Part] = []
+    private var busy: [Mark] = []
+
+    // MARK: Threads
 
     func register(thread: Int32, _ span: Span) {
-        _ = retire(thread: thread)
-        live.append(Stack(thread: thread, span: span))
+        lock.withLock {
+            live.removeAll { $0.thread == thread }
+            live.append(Part(thread: thread, span: span))
+        }
     }
 
-    /// Divides `span` at live stacks. `unmap` is called for every gap; what overlaps a stack is put on its thread's queue once
-    /// all gaps are gone. An error of `unmap` ends it, with no queue changed.
-    func divide<Failure: Error>(
-        _ span: Span, unmap: (Span) throws(Failure) -> Void
-    ) throws(Failure) {
-        guard live.contains(where: { $0.span.overlaps(span) }) else { return try unmap(span) }
-        var rest = span
-        while let next = nextStack(in: rest) {
-            let start = max(rest.start, live[next].span.start)
-            if start > rest.start { try unmap(Span(start: rest.start, end: start)) }
-            rest.start = min(live[next].span.end, rest.end)
+    /// A thread is at its end. Waits for the transactions that touch it; from then on nothing is put on its queue, which is
+    /// to be drained.
+    func retire(thread: Int32) {
+        lock.lock()
+        defer { lock.unlock() }
+        while isBusy(thread) { ended.wait(lock) }
+        live.removeAll { $0.thread == thread }
+        handOver(from: Self.nobody, to: thread)
+    }
+
+    // MARK: Transactions
+
+    /// Begins to unmap `span`.
+    func begin(_ span: Span) -> Transaction {
+        lock.lock()
+        defer { lock.unlock() }
+        while true {
+            if let transaction = mark(span) { return transaction }
+            ended.wait(lock)
         }
-        if rest.start < rest.end { try unmap(rest) }
-        rest = span
-        while let next = nextStack(in: rest) {
-            let part = Span(
-                start: max(rest.start, live[next].span.start), end: min(live[next].span.end, rest.end))
-            cancel(part)
-            live[next].deferred.append(part)
-            deferredCount += 1
+    }
+
+    /// Begins to unmap what waited longest for `thread`; nil where nothing is left. The caller has to ask `isQueued` again
+    /// once it holds the address space.
+    func beginNext(of thread: Int32) -> Transaction? {
+        lock.lock()
+        defer { lock.unlock() }
+        while let next = deferred.first(where: { $0.thread == thread }) {
+            if let transaction = mark(next.span) { return transaction }
+            ended.wait(lock)
+        }
+        return nil
+    }
+
+    /// Queues what lies on live stacks. The gaps are gone.
+    func commit(_ transaction: Transaction) {
+        guard !transaction.overlaps.isEmpty else { return }
+        lock.withLock {
+            for part in transaction.overlaps {
+                Self.subtract(part.span, from: &deferred)
+                deferred.append(part)
+            }
+        }
+    }
+
+    /// The transaction is over. Without a commit before it nothing has changed.
+    func end(_ transaction: Transaction) {
+        guard !transaction.overlaps.isEmpty else { return }
+        endTransactions(of: transaction.owner)
+    }
+
+    private func endTransactions(of owner: UInt32) {
+        lock.withLock {
+            busy.removeAll { $0.owner == owner }
+            ended.broadcast()
+        }
+    }
+
+    private func isBusy(_ thread: Int32) -> Bool { busy.contains { $0.thread == thread } }
+
+    /// A transaction over `span`, its threads marked; nil while another one touches any of them.
+    private func mark(_ span: Span) -> Transaction? {
+        var overlaps: [Part] = []
+        var rest = span
+        while let next = firstStack(in: rest) {
+            let part = Span(start: max(rest.start, next.span.start), end: min(rest.end, next.span.end))
+            if isBusy(next.thread) { return nil }
+            overlaps.append(Part(thread: next.thread, span: part))
             rest.start = part.end
         }
+        let owner = lock.owner
+        for part in overlaps { busy.append(Mark(thread: part.thread, owner: owner)) }
+        return Transaction(span: span, overlaps: overlaps, owner: owner)
     }
 
     /// The live stack that overlaps `span` first.
-    private func nextStack(in span: Span) -> Int? {
-        guard span.start < span.end else { return nil }
-        var found: Int? = nil
-        for index in live.indices where live[index].span.overlaps(span) {
-            if let best = found, live[best].span.start <= live[index].span.start { continue }
-            found = index
+    private func firstStack(in span: Span) -> Part? {
+        guard !span.isEmpty else { return nil }
+        var found: Part? = nil
+        for part in live where part.span.overlaps(span) {
+            if let best = found, best.span.start <= part.span.start { continue }
+            found = part
         }
         return found
     }
 
-    /// A thread is gone: its stack is no longer live. Returns what waited for that.
-    func retire(thread: Int32) -> [Span] {
-        guard let index = live.firstIndex(where: { $0.thread == thread }) else { return [] }
-        let deferred = live.remove(at: index).deferred
-        deferredCount -= deferred.count
-        return deferred
+    // MARK: Queues
+
+    /// Whether all of `span` still waits for `thread`.
+    func isQueued(_ span: Span, for thread: Int32) -> Bool {
+        lock.withLock { deferred.contains(Part(thread: thread, span: span)) }
     }
 
-    /// Keeps a span that could not be unmapped.
-    func keep(_ span: Span) {
-        leftover.append(span)
-        deferredCount += 1
-    }
-
-    /// Takes `span` out of every queue: it holds a new mapping, or nothing.
-    func cancel(_ span: Span) {
-        guard deferredCount > 0 else { return }
-        for index in live.indices {
-            deferredCount -= live[index].deferred.count
-            Self.subtract(span, from: &live[index].deferred)
-            deferredCount += live[index].deferred.count
+    /// Keeps what is left of `span`, which could not be unmapped, beyond the end of `thread`.
+    func keep(_ span: Span, of thread: Int32) {
+        lock.withLock {
+            for index in deferred.indices where deferred[index].thread == thread && deferred[index].span.overlaps(span) {
+                deferred[index].thread = Self.nobody
+            }
         }
-        deferredCount -= leftover.count
-        Self.subtract(span, from: &leftover)
-        deferredCount += leftover.count
     }
 
-    private static func subtract(_ span: Span, from list: inout [Span]) {
-        guard list.contains(where: { $0.overlaps(span) }) else { return }
-        var kept: [Span] = []
+    /// Nothing is left of what `span` held, or a new mapping is there: it is no stack, and no queue's.
+    func cancel(_ span: Span) {
+        lock.withLock {
+            Self.subtract(span, from: &live)
+            Self.subtract(span, from: &deferred)
+        }
+    }
+
+    private func handOver(from: Int32, to: Int32) {
+        for index in deferred.indices where deferred[index].thread == from { deferred[index].thread = to }
+    }
+
+    private static func subtract(_ span: Span, from list: inout [Part]) {
+        guard list.contains(where: { $0.span.overlaps(span) }) else { return }
+        var kept: [Part] = []
         for part in list {
-            guard part.overlaps(span) else {
+            guard part.span.overlaps(span) else {
                 kept.append(part)
                 continue
             }
-            if part.start < span.start { kept.append(Span(start: part.start, end: span.start)) }
-            if part.end > span.end { kept.append(Span(start: span.end, end: part.end)) }
+            if part.span.start < span.start {
+                kept.append(Part(thread: part.thread, span: Span(start: part.span.start, end: span.start)))
+            }
+            if part.span.end > span.end {
+                kept.append(Part(thread: part.thread, span: Span(start: span.end, end: part.span.end)))
+            }
         }
         list = kept
     }
 
-    /// In a forked child: only `survivor` is left, under the id `identifier`. Returns what the others' ends had to wait for.
-    func keepOnly(_ survivor: Int32, as identifier: Int32) -> [Span] {
-        var orphaned: [Span] = []
-        var kept: [Stack] = []
-        for stack in live {
-            if stack.thread == survivor {
-                kept.append(Stack(thread: identifier, span: stack.span, deferred: stack.deferred))
-            } else {
-                orphaned += stack.deferred
-            }
+    // MARK: Processes
+
+    /// Before the host's fork, with the address space locked.
+    func lockForFork() { lock.lock() }
+    func unlockAfterFork() { lock.unlock() }
+
+    /// In a forked child: only `survivor` is left, under the id `identifier`. What waited for others is to be
+    /// drained for `leftBehind`. Unlocks.
+    func childAfterFork(survivor: Int32, identifier: Int32) {
+        // The threads that carried them out are not here.
+        busy = []
+        live.removeAll { $0.thread != survivor }
+        for index in live.indices { live[index].thread = identifier }
+        for index in deferred.indices {
+            deferred[index].thread = deferred[index].thread == survivor ? identifier : Self.leftBehind
         }
-        live = kept
-        deferredCount -= orphaned.count
-        return orphaned
+        lock.unlock()
+    }
+
+    /// Ends what a host thread was about that shared this memory and was killed.
+    func breakLock(ownedBy tid: UInt32) {
+        _ = lock.breakIfOwned(by: tid)
+        endTransactions(of: tid)
     }
 
     func removeAll() {
-        live = []
-        leftover = []
-        deferredCount = 0
+        lock.withLock {
+            live = []
+            deferred = []
+        }
     }
 }

@@ -31,12 +31,12 @@ public final class Lock {
             if seen != marked && !word.compareExchange(expected: seen, desired: marked, ordering: .relaxed).exchanged {
                 continue
             }
-            futex(FUTEX_WAIT, marked)
+            futex(word, FUTEX_WAIT, marked)
         }
     }
 
     public func unlock() {
-        if word.exchange(0, ordering: .releasing) & Self.contended != 0 { futex(FUTEX_WAKE, 1) }
+        if word.exchange(0, ordering: .releasing) & Self.contended != 0 { futex(word, FUTEX_WAKE, 1) }
     }
 
     /// The tid that holds the lock, 0 for none.
@@ -55,14 +55,37 @@ public final class Lock {
         defer { unlock() }
         return body()
     }
+}
 
-    private func futex(_ operation: Int32, _ value: UInt32) {
-        let address = unsafeAddress
-        _ = Host.raw(Int32(SYS_futex), address, Int(operation), Int(value))
+/// Where threads wait for a change of what a `Lock` guards. A helper process that shares this memory may wait here, too.
+public final class Condition {
+    private let changes = Atomic<UInt32>(0)
+    /// Guarded by the lock. One that was killed stays counted, which costs a call at each change.
+    private var waiting = 0
+
+    public init() {}
+
+    /// Gives `lock` up until something has changed, and takes it again. Whoever waits looks again.
+    public func wait(_ lock: Lock) {
+        let seen = changes.load(ordering: .relaxed)
+        waiting += 1
+        lock.unlock()
+        futex(changes, FUTEX_WAIT, seen)
+        lock.lock()
+        waiting -= 1
     }
 
-    private var unsafeAddress: Int {
-        // SAFETY: the Atomic is stored inline in this heap object, which outlives the call; its only field is the word.
-        withUnsafePointer(to: word) { Int(bitPattern: $0) }
+    /// Wakes all who wait. To be called with the lock held.
+    public func broadcast() {
+        guard waiting > 0 else { return }
+        changes.wrappingAdd(1, ordering: .relaxed)
+        futex(changes, FUTEX_WAKE, UInt32(Int32.max))
     }
+}
+
+/// futex(2) on a word of a heap object that outlives the call.
+private func futex(_ word: borrowing Atomic<UInt32>, _ operation: Int32, _ value: UInt32) {
+    // SAFETY: an Atomic is stored in place and passed by its address; its only field is the word.
+    let address = withUnsafePointer(to: word) { Int(bitPattern: $0) }
+    _ = Host.raw(Int32(SYS_futex), address, Int(operation), Int(value))
 }

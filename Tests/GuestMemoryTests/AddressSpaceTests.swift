@@ -296,6 +296,56 @@ private final class Revocations: AddressSpaceObserver {
         #expect(throws: GuestErrno.EFAULT) { try peek(moved + page) }
     }
 
+    /// What mremap(2) takes away from under a live thread waits for it, as with munmap(2).
+    @Test func mremapOfALiveStack() throws {
+        let start = try map(8 * page, at: 0x1000_0000)
+        space.registerStack(thread: 1, stack: start, size: 8 * page)
+        try poke(start + 7 * page, 7)
+        #expect(
+            try space.mremap(address: start, oldLength: 8 * page, newLength: 6 * page, flags: 0, newAddress: 0) == start)
+        #expect(try peek(start + 7 * page) == 7)
+        try poke(start, 3)
+        let target: UInt64 = 0x2000_0000
+        #expect(
+            try space.mremap(address: start, oldLength: 6 * page, newLength: 6 * page, flags: 3, newAddress: target)
+                == target)
+        #expect(try peek(target) == 3)
+        // Taken, but nothing is there.
+        #expect(throws: GuestErrno.EFAULT) { try peek(start) }
+        #expect(try map(page, at: start) != start)
+        space.threadExiting(1)
+        #expect(try map(8 * page, at: start) == start)
+        #expect(try peek(start + 7 * page) == 0)
+        #expect(try peek(target) == 3)
+    }
+
+    /// MAP_FIXED replaces a stack at once, and what it put there outlives the thread.
+    @Test func mappingsOverALiveStack() throws {
+        let start = try map(8 * page, at: 0x1000_0000)
+        space.registerStack(thread: 1, stack: start, size: 8 * page)
+        try poke(start, 7)
+        #expect(try map(page, at: start, flags: anonymous | fixed) == start)
+        #expect(try peek(start) == 0)
+        try space.munmap(address: start, length: page)
+        #expect(space.region(containing: start) == nil)
+        try space.munmap(address: start, length: 8 * page)
+        #expect(space.region(containing: start + page) != nil)
+        #expect(try map(2 * page, at: start + 2 * page, flags: anonymous | fixed) == start + 2 * page)
+        space.threadExiting(1)
+        #expect(space.region(containing: start + page) == nil)
+        #expect(space.region(containing: start + 2 * page)?.end == start + 4 * page)
+        #expect(space.regionCount == 1)
+    }
+
+    /// Where nothing was when a thread was born there, a later mapping is no stack.
+    @Test func aStackThatIsNotThere() throws {
+        let start: UInt64 = 0x1000_0000
+        space.registerStack(thread: 1, stack: start, size: 8 * page)
+        #expect(try map(page, at: start) == start)
+        try space.munmap(address: start, length: page)
+        #expect(space.region(containing: start) == nil)
+    }
+
     @Test func mremapFixedAndDontUnmap() throws {
         let start = try map(2 * page), target: UInt64 = 0x2000_0000
         try poke(start, 5)
