@@ -34,7 +34,7 @@ public final class KVMSystem {
     public let runSize: Int
 
     /// Opens /dev/kvm and checks what vmrun needs of it.
-    public init() throws(KVMUnavailable) {
+    public convenience init() throws(KVMUnavailable) {
         let result = "/dev/kvm".withCString {
             Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDWR | O_CLOEXEC))
         }
@@ -44,7 +44,12 @@ public final class KVMSystem {
         case let number where result < 0: throw .failed(number)
         default: break
         }
-        descriptor = InternalDescriptors.adopt(Int32(result))
+        try self.init(descriptor: InternalDescriptors.adopt(Int32(result)))
+    }
+
+    /// Takes over an open /dev/kvm, as an exec does: the user who runs by then may have no right to open it.
+    public init(descriptor: Int32) throws(KVMUnavailable) {
+        self.descriptor = descriptor
         let version = Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_GET_API_VERSION))
         guard version == 12 else { throw .apiVersion(version) }
         for (capability, name) in RequiredCapabilities.all where Self.check(descriptor, capability) <= 0 {

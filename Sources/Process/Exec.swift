@@ -2,6 +2,7 @@ import CShim
 import GuestImage
 import GuestMemory
 import Host
+import KVM
 import LinuxABI
 import Machine
 import Signals
@@ -36,6 +37,7 @@ extension GuestThread {
         plan.blockedMask = signals.mask
         plan.ignoredMask = process.actions.ignoredMask
         plan.sessionDescriptor = process.session.descriptor
+        plan.kvmDescriptor = process.system.descriptor
         plan.notifyDescriptor = process.notifyDescriptor
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
@@ -49,7 +51,9 @@ extension GuestThread {
         do throws(HostError) { planDescriptor = try plan.send() } catch { throw GuestErrno(error.number) }
         defer { _ = Host.raw(Int32(SYS_close), Int(planDescriptor)) }
 
-        let inherited = [planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.notifyDescriptor]
+        let inherited = [
+            planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.kvmDescriptor, plan.notifyDescriptor,
+        ]
         setCloseOnExec(inherited, false)
         // Pending signals survive an exec. The fresh image opens the mask when it is ready.
         signals.returnToKernel()

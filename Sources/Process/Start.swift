@@ -17,7 +17,11 @@ public enum ProcessStart {
         server: any SystemCallServer
     ) -> Never {
         let system: KVMSystem
-        do throws(KVMUnavailable) { system = try KVMSystem() } catch { Message.fail(error.sentence) }
+        do throws(KVMUnavailable) {
+            system = try plan.kvmDescriptor < 0 ? KVMSystem() : KVMSystem(descriptor: plan.kvmDescriptor)
+        } catch {
+            Message.fail(error.sentence)
+        }
 
         let vdso = HostVDSO()
         let memory = AddressSpace(layout: chooseLayout())

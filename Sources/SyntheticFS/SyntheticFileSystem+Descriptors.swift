@@ -30,6 +30,12 @@ extension SyntheticFileSystem {
 
     public func path(ofDescriptor descriptor: Int32) -> [UInt8]? { name(ofDescriptor: descriptor)?.path }
 
+    /// The process whose /proc/PID directory a descriptor is, whether it is still there or not. Nil for anything else.
+    public func process(ofDirectory descriptor: Int32) -> Int32? {
+        guard let (path, isDirectory) = name(ofDescriptor: descriptor), isDirectory, path.hasPrefix("/proc/") else { return nil }
+        return path["/proc/".utf8.count...].decimal
+    }
+
     /// What a descriptor is called, where it is one of the memfds behind synthetic objects.
     func name(ofDescriptor descriptor: Int32) -> (path: [UInt8], isDirectory: Bool)? {
         var status = CShim.stat()

@@ -5,6 +5,7 @@ import LinuxABI
 import Machine
 import Process
 import Signals
+import SyntheticFS
 
 /// Sending signals: to members of the session only. Everybody else does not exist (ESRCH).
 extension SignalCalls {
@@ -96,12 +97,29 @@ extension SignalCalls {
 
     static func pidfd_send_signal(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let descriptor = Int32(truncatingIfNeeded: args.a0)
-        let host = InternalDescriptors.contains(descriptor) ? UInt64(bitPattern: -1) : args.a0
+        let opened = try openProcess(thread, ofDirectory: descriptor)
+        defer { if let opened { _ = Host.raw(Int32(SYS_close), Int(opened)) } }
+        let host = opened.map { UInt64($0) } ?? (InternalDescriptors.contains(descriptor) ? UInt64(bitPattern: -1) : args.a0)
         if args.a2 == 0 { return thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, 0, args.a3) }
         let info = try readInformation(args.a2)
         return queue(thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: true) { pointer in
             thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, pointer, args.a3)
         }
+    }
+
+    /// A process's directory in /proc serves as its pidfd here, says the manual page; that one of the guest's is nothing to the
+    /// host. Nil for any other descriptor.
+    private static func openProcess(_ thread: GuestThread, ofDirectory descriptor: Int32) throws(GuestErrno) -> Int32? {
+        guard !InternalDescriptors.contains(descriptor), let process = thread.process.synthetic.process(ofDirectory: descriptor)
+        else { return nil }
+        let flags = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_GETFL))
+        if flags < 0 || flags & Int(VMRUN_O_PATH) != 0 { throw .EBADF }
+        let opened = Host.raw(
+            Int32(SYS_pidfd_open), Int(truncatingIfNeeded: Membership.checked(thread, UInt64(UInt32(bitPattern: process)))), 0)
+        if opened < 0 { throw GuestErrno(Int32(-opened)) }
+        let adopted = InternalDescriptors.adopt(Int32(truncatingIfNeeded: opened))
+        if adopted < 0 { throw .EMFILE }
+        return adopted
     }
 
     private static func readInformation(_ address: UInt64) throws(GuestErrno) -> siginfo_t {

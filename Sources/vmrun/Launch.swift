@@ -207,7 +207,7 @@ enum Launch {
     }
 
     private static func setCloseOnExec(_ plan: ExecPlan) {
-        for descriptor in [plan.sessionDescriptor, plan.notifyDescriptor, plan.executable, plan.interpreter]
+        for descriptor in [plan.sessionDescriptor, plan.kvmDescriptor, plan.notifyDescriptor, plan.executable, plan.interpreter]
         where descriptor >= 0 {
             _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), Int(FD_CLOEXEC))
         }
