@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench unit conformance test-svm fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test bench unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -45,6 +45,10 @@ conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v
 test-svm: build/vmrun fixtures ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
 	@Tests/Tools/setup.sh qemu-system-x86 cpio xz-utils
 	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
+
+test-cpython: build/vmrun ## CPython's own tests, compared with native test by test; ARGS='-k NAME MODULE...' selects
+	@Tests/Tools/setup.sh python3.11 libpython3.11-testsuite
+	@$(PYTHON) Tests/Tools/cpython_tests.py $(ARGS)
 
 fixtures: setup ## compile GuestFixtures/ into build/fixtures
 	@$(PYTHON) $(CONFORMANCE) --build-only
