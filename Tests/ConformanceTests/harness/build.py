@@ -30,7 +30,7 @@ class Builder:
         flags = [*COMMON_FLAGS, *flags, "-I", str(self.sources)]
         if compiler == "musl-gcc":
             flags += MUSL_FLAGS
-        return [compiler, *flags, *fixture.flags, str(fixture.source), "-o", str(output),
+        return [compiler, *flags, *fixture.flags, *map(str, fixture.sources), "-o", str(output),
                 *([] if variant == "bare" else ["-lm"])]
 
     def build(self, fixture, variant):
@@ -40,7 +40,8 @@ class Builder:
         new = target.with_name(f"{target.name}.{os.getpid()}.new")
         command = self.command(fixture, variant, new)
         key = hashlib.sha256("\0".join([*self.command(fixture, variant, target), self.headers_hash]).encode())
-        key.update(fixture.source.read_bytes())
+        for source in fixture.sources:
+            key.update(source.read_bytes())
         key_file = target.with_name(target.name + ".key")
         if target.exists() and key_file.exists() and key_file.read_text() == key.hexdigest():
             return ""

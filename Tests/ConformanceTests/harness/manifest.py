@@ -34,6 +34,8 @@ class Fixture:
     name: str
     source: pathlib.Path
     variants: list
+    #: Sources of GuestFixtures/lib/ that are linked in.
+    library: list = dataclasses.field(default_factory=list)
     flags: list = dataclasses.field(default_factory=list)
     args: list = dataclasses.field(default_factory=list)
     stdin: str = ""
@@ -51,6 +53,10 @@ class Fixture:
     run_by: str | None = None
     skip: str | None = None
     skip_variants: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def sources(self):
+        return [self.source, *self.library]
 
     def normalised(self, output):
         text = output.decode(errors="replace")
@@ -73,7 +79,7 @@ def read(path):
     for name in names:
         if names.count(name) > 1:
             raise ManifestError(f"{path.name} names the fixture '{name}' twice.")
-    used = {fixture.source for fixture in fixtures}
+    used = {source for fixture in fixtures for source in fixture.sources}
     for source in sorted([*path.parent.rglob("*.c"), *path.parent.rglob("*.S")]):
         if source not in used:
             raise ManifestError(f"{source.relative_to(path.parent)} is in no entry of {path.name}, so it never runs.")
@@ -85,8 +91,10 @@ def read_fixture(entry, folder):
     name = entry.get("name", "(unnamed)")
     entry.setdefault("source", name + ".c")
     entry["source"] = folder / entry["source"]
-    if not entry["source"].is_file():
-        raise ManifestError(f"The fixture '{name}' names {entry['source'].name}, which does not exist.")
+    entry["library"] = [folder / source for source in entry.get("library", [])]
+    for source in [entry["source"], *entry["library"]]:
+        if not source.is_file():
+            raise ManifestError(f"The fixture '{name}' names {source.name}, which does not exist.")
     variants = entry.get("variants", "basic")
     entry["variants"] = GROUPS[variants] if isinstance(variants, str) else variants
     for variant in [*entry["variants"], *entry.get("skip_variants", {})]:
