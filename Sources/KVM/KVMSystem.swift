@@ -32,6 +32,9 @@ public final class KVMSystem {
     public let descriptor: Int32
     /// Bytes of one vCPU's kvm_run mapping.
     public let runSize: Int
+    /// The processors that it makes, in the architecture's form. Asking takes long where the host is a virtual machine itself
+    /// (an exit for each CPUID instruction), so the answer is kept over fork and exec.
+    public let processor: [UInt8]
 
     /// Opens /dev/kvm and checks what vmrun needs of it.
     public convenience init() throws(KVMUnavailable) {
@@ -44,11 +47,11 @@ public final class KVMSystem {
         case let number where result < 0: throw .failed(number)
         default: break
         }
-        try self.init(descriptor: InternalDescriptors.adopt(Int32(result)))
+        try self.init(descriptor: InternalDescriptors.adopt(Int32(result)), processor: nil)
     }
 
     /// Takes over an open /dev/kvm, as an exec does: the user who runs by then may have no right to open it.
-    public init(descriptor: Int32) throws(KVMUnavailable) {
+    public init(descriptor: Int32, processor: [UInt8]?) throws(KVMUnavailable) {
         self.descriptor = descriptor
         let version = Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_GET_API_VERSION))
         guard version == 12 else { throw .apiVersion(version) }
@@ -57,6 +60,11 @@ public final class KVMSystem {
         }
         runSize = Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_GET_VCPU_MMAP_SIZE))
         guard runSize > 0 else { throw .capability("KVM_GET_VCPU_MMAP_SIZE") }
+        if let processor {
+            self.processor = processor
+        } else {
+            self.processor = try ProcessorDescription.read(descriptor)
+        }
     }
 
     private static func check(_ descriptor: Int32, _ capability: Int32) -> Int {

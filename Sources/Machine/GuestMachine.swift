@@ -28,7 +28,7 @@ public final class GuestMachine {
         self.slots = slots
         self.mappings = mappings
         self.vdso = vdso
-        features = try CPUFeatures(system)
+        features = CPUFeatures(system)
         memory = try KernelMemory(vm) { slots.next() }
         tables = try PageTables(memory)
         try SystemTables.install(memory, tables)

@@ -38,6 +38,7 @@ extension GuestThread {
         plan.ignoredMask = process.actions.ignoredMask
         plan.sessionDescriptor = process.session.descriptor
         plan.kvmDescriptor = process.system.descriptor
+        plan.processor = process.system.processor
         plan.notifyDescriptor = process.notifyDescriptor
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit

@@ -31,6 +31,8 @@ public struct ExecPlan {
     public var sessionDescriptor: Int32 = -1
     /// The open /dev/kvm, which the user who runs by now might not be allowed to open. -1 for none.
     public var kvmDescriptor: Int32 = -1
+    /// What /dev/kvm says of its processors: `KVMSystem.processor`.
+    public var processor: [UInt8] = []
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
     public var notifyDescriptor: Int32 = -1
     public var descriptorBase: Int32 = 0
@@ -60,6 +62,7 @@ public struct ExecPlan {
         writer.put(ignoredMask)
         writer.put(sessionDescriptor)
         writer.put(kvmDescriptor)
+        writer.put(processor)
         writer.put(notifyDescriptor)
         writer.put(descriptorBase)
         writer.put(descriptorLimit)
@@ -77,7 +80,8 @@ public struct ExecPlan {
             let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
-            let kvmDescriptor = reader.value(Int32.self), let notifyDescriptor = reader.value(Int32.self),
+            let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
+            let notifyDescriptor = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
             reader.isAtEnd
@@ -97,6 +101,7 @@ public struct ExecPlan {
         self.ignoredMask = ignoredMask
         self.sessionDescriptor = sessionDescriptor
         self.kvmDescriptor = kvmDescriptor
+        self.processor = processor
         self.notifyDescriptor = notifyDescriptor
         self.descriptorBase = descriptorBase
         self.descriptorLimit = descriptorLimit

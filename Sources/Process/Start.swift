@@ -18,7 +18,7 @@ public enum ProcessStart {
     ) -> Never {
         let system: KVMSystem
         do throws(KVMUnavailable) {
-            system = try plan.kvmDescriptor < 0 ? KVMSystem() : KVMSystem(descriptor: plan.kvmDescriptor)
+            system = try plan.kvmDescriptor < 0 ? KVMSystem() : KVMSystem(descriptor: plan.kvmDescriptor, processor: plan.processor)
         } catch {
             Message.fail(error.sentence)
         }

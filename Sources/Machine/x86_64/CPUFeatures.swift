@@ -23,13 +23,11 @@ final class CPUFeatures {
     private static let cr4FSGSBASE: UInt64 = 1 << 16
     private static let cr4OSXSAVE: UInt64 = 1 << 18
 
-    init(_ system: KVMSystem) throws(MachineFailure) {
+    init(_ system: KVMSystem) {
         cpuid = .allocate(capacity: 1)
         cpuid.initialize(to: vmrun_cpuid())
-        cpuid.pointee.nent = UInt32(VMRUN_CPUID_ENTRIES)
-        let result = Host.raw(
-            Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_GET_SUPPORTED_CPUID), cpuid.argument)
-        guard result >= 0 else { throw .kvm("KVM_GET_SUPPORTED_CPUID", Int32(-result)) }
+        UnsafeMutableRawBufferPointer(start: cpuid, count: MemoryLayout<vmrun_cpuid>.size)
+            .copyBytes(from: system.processor.prefix(MemoryLayout<vmrun_cpuid>.size))
 
         var states: UInt64 = 0
         var features1: UInt32 = 0
