@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -38,6 +38,9 @@ unit: swift setup ## the Swift unit tests
 
 bench: build/vmrun fixtures ## ratios against native; docs/performance.md keeps the last table
 	@$(PYTHON) Tests/Tools/bench.py
+
+bench-spawn: build/vmrun fixtures ## the same for processes, threads, and talk between them
+	@$(PYTHON) Tests/Tools/bench.py --spawn
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
