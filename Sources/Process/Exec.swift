@@ -70,10 +70,10 @@ extension GuestThread {
         }
     }
 
-    /// The errno of the failed host exec.
+    /// The errno of the failed host exec. Of a process whose first thread has ended, /proc/self shows nothing.
     private func becomeFreshImage(_ planDescriptor: Int32) -> Int32 {
         let number = "\(planDescriptor)"
-        let result = "/proc/self/exe".withCString { path in
+        let result = "/proc/thread-self/exe".withCString { path in
             "vmrun".withCString { name in
                 "--helper-fd".withCString { option in
                     number.withCString { value in

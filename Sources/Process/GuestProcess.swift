@@ -42,13 +42,11 @@ public final class GuestProcess {
     public internal(set) var executablePath: [UInt8]
     public internal(set) var record: ProcessRecord
 
-    /// Guards the two lists and the status.
+    /// Guards the two lists.
     let threadsLock = Lock()
     var threads: [GuestThread] = []
     /// Host threads without a guest thread, each with its vCPU, waiting for the next.
     var idleCarriers: [Carrier] = []
-    /// What the process ends with when its last thread calls exit(2): the status of the first thread's.
-    var leaderStatus: Int32 = 0
 
     init(
         memory: AddressSpace, files: FileSystemContext, synthetic: SyntheticFileSystem, actions: SignalActions,

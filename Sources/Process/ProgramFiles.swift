@@ -58,7 +58,7 @@ extension GuestThread {
         let opened: Int
         if path.isEmpty {
             // The object behind the descriptor, whatever became of its name.
-            opened = "/proc/self/fd/\(directory)".withCString {
+            opened = "/proc/thread-self/fd/\(directory)".withCString {
                 Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
             }
             if opened < 0 { throw GuestErrno(Int32(-opened)) }

@@ -37,7 +37,7 @@ extension GuestThread {
     /// The run loop of a first thread, whose host thread ends inside `end`.
     func runToEnd() -> Never {
         runLoop()
-        process.exitGroup(process.leaderStatus)
+        process.exitGroup(0)
     }
 
     /// The attention word is set: other threads' requests first, then the guest's signals.

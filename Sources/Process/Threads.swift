@@ -42,11 +42,11 @@ extension GuestThread {
         let isLeader = tid == process.pid
         vmrun_set_host_mask(~0)
         let isLast = process.threadsLock.withLock {
-            if isLeader { process.leaderStatus = status }
             process.threads.removeAll { $0 === self }
             return process.threads.isEmpty
         }
-        if isLast { process.exitGroup(process.leaderStatus) }
+        // Its status is the process's, as since Linux 6.0.
+        if isLast { process.exitGroup(status) }
         // Before anyone learns that the thread is gone: whoever joins it may use its stack's addresses at once.
         process.memory.threadExiting(tid)
         hasEnded = true

@@ -89,9 +89,10 @@ enum HostFile {
         readlink(descriptorPath(descriptor))
     }
 
-    /// /proc/self/fd/N. On the host: vmrun's own process, hence the guest's.
+    /// /proc/thread-self/fd/N, which is there also when the first thread has ended. On the host: vmrun's own process, hence
+    /// the guest's.
     static func descriptorPath(_ descriptor: Int32) -> [UInt8] {
-        var path = [UInt8]("/proc/self/fd/")
+        var path = [UInt8]("/proc/thread-self/fd/")
         path.append(decimal: descriptor)
         return path
     }

@@ -22,7 +22,7 @@ extension SyntheticFileSystem {
     }
 
     func noteInheritedDescriptors() {
-        guard let names = try? HostFile.list([UInt8]("/proc/self/fd")) else { return }
+        guard let names = try? HostFile.list([UInt8]("/proc/thread-self/fd")) else { return }
         for name in names {
             if let descriptor = name[...].decimal { noteReceived(descriptor) }
         }

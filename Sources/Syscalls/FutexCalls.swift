@@ -32,10 +32,11 @@ enum FutexCalls {
     private static let FUTEX_WAITV_MAX: UInt32 = 128
 
     /// The array of futex_waitv structures, copied once with each word's address checked. Where there are too many, the
-    /// kernel says so before it looks at them.
+    /// kernel says so before it looks at them, and so it does of none.
     private static func copyWaiters(_ thread: GuestThread, _ address: UInt64, count: UInt32) -> UInt64 {
         let size = Int(WireStructure.futex_waitv.size)
         let copy = thread.scratch.at(Scratch.vector)
+        if address == 0 { return 0 }
         guard count <= FUTEX_WAITV_MAX, GuestAccess.tryCopyIn(copy, from: address, count: Int(count) &* size) else {
             return Forwarding.refused(address)
         }

@@ -66,9 +66,10 @@ enum ProcessCalls {
             (given.stack == 0) == (given.stackSize == 0)
         else { throw .EINVAL }
         guard given.setTidSize <= 32, (given.setTid == 0) == (given.setTidSize == 0) else { throw .EINVAL }
-        // Choosing pids is for the owner of a pid namespace, choosing a cgroup for its owner.
-        if given.setTidSize > 0 { throw .EPERM }
-        if given.flags & 0x2_0000_0000 != 0 { throw .EACCES }
+        let intoCgroup = given.flags & 0x2_0000_0000 != 0
+        if intoCgroup && (given.cgroup > UInt64(Int32.max) || args.a1 < known) { throw .EINVAL }
+        if given.setTidSize > 0 { throw try refusalToChoose(given.setTid, count: given.setTidSize) }
+        if intoCgroup { throw isCgroup(Int32(truncatingIfNeeded: given.cgroup)) ? .EACCES : .EBADF }
         if given.stack != 0 && !Arena.contains(GuestAddress(given.stack), length: given.stackSize) { throw .EINVAL }
 
         var request = CloneRequest(flags: given.flags)
@@ -81,6 +82,26 @@ enum ProcessCalls {
         request.pidfd = given.pidfd
         request.tls = given.tls
         return try thread.clone(request)
+    }
+
+    /// Choosing pids is for the owner of a pid namespace. What no process can be called is found before that.
+    private static func refusalToChoose(_ identifiers: UInt64, count: UInt64) throws(GuestErrno) -> GuestErrno {
+        var first: Int32 = 0
+        for index in 0..<Int(count) {
+            let identifier = try GuestAccess.read(Int32.self, at: GuestAddress(identifiers) + index * 4)
+            if index == 0 { first = identifier }
+        }
+        return first < 1 ? .EINVAL : .EPERM
+    }
+
+    /// Whether a descriptor is a control group's directory. Putting a child there is for its owner.
+    private static func isCgroup(_ descriptor: Int32) -> Bool {
+        var status = statfs()
+        let result = withUnsafeMutablePointer(to: &status) {
+            Host.raw(Int32(SYS_fstatfs), Int(descriptor), $0.argument)
+        }
+        let CGROUP2_SUPER_MAGIC = 0x6367_7270
+        return result == 0 && Int(status.f_type) == CGROUP2_SUPER_MAGIC
     }
 
     // MARK: exec
