@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -41,6 +41,9 @@ bench: build/vmrun fixtures ## ratios against native; docs/performance.md keeps 
 
 bench-spawn: build/vmrun fixtures ## the same for processes, threads, and talk between them
 	@$(PYTHON) Tests/Tools/bench.py --spawn
+
+soak: build/vmrun build/roots/busybox ## 1000 rounds of start/exit and of spawn/kill leave nothing behind; ARGS='--rounds N'
+	@$(PYTHON) Tests/Tools/soak.py $(ARGS)
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)

@@ -81,6 +81,7 @@ if !embedded {
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
+        tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
         tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }

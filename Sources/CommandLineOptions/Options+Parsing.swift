@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, env, clearEnv, workdir, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -11,6 +11,7 @@ extension Options {
         if matches("--bind") { return (.bind, true) }
         if matches("--host-fallback") { return (.hostFallback, false) }
         if matches("--timeout") { return (.timeout, true) }
+        if matches("--max-processes") { return (.maxProcesses, true) }
         if matches("--env") { return (.env, true) }
         if matches("--clear-env") { return (.clearEnv, false) }
         if matches("--workdir") { return (.workdir, true) }
@@ -61,6 +62,7 @@ extension Options {
             case .bind: options.binds.append(try bind(value))
             case .hostFallback: options.usesHostFallback = true
             case .timeout: options.timeout = try timeout(value)
+            case .maxProcesses: options.maxProcesses = try maxProcesses(value)
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value
@@ -111,6 +113,13 @@ extension Options {
             throw OptionError("--timeout takes a non-negative whole number of seconds, not " + text(value[...]))
         }
         return seconds
+    }
+
+    private static func maxProcesses(_ value: [UInt8]) throws(OptionError) -> UInt64 {
+        guard let count = number(value) else {
+            throw OptionError("--max-processes takes a non-negative whole number, not " + text(value[...]))
+        }
+        return count
     }
 
     private static func environmentChange(_ value: [UInt8]) throws(OptionError) -> EnvironmentChange {

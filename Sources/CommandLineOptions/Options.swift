@@ -35,6 +35,8 @@ public struct Options: Equatable {
     public var usesHostFallback = false
     /// Seconds; 0 switches the watchdog off.
     public var timeout: UInt64 = 0
+    /// How many processes the session may have at a time, zombies included; 0: no limit.
+    public var maxProcesses: UInt64 = 0
     public var environment: [EnvironmentChange] = []
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil

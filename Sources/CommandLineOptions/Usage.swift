@@ -19,6 +19,7 @@ extension Options {
           --env NAME=VALUE              set a variable; NAME alone passes the host's (repeatable)
           --clear-env                   start from an empty environment
           --timeout N                   end a stay of more than N seconds in the guest; 0: never (default)
+          --max-processes N             refuse to make more than N processes; 0: no limit (default)
           --version                     print the version
           --help                        print this text
 

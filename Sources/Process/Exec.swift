@@ -6,6 +6,7 @@ import KVM
 import LinuxABI
 import Machine
 import Signals
+import SyntheticFS
 import Sysroot
 
 extension GuestThread {
@@ -39,6 +40,7 @@ extension GuestThread {
         plan.sessionDescriptor = process.session.descriptor
         plan.kvmDescriptor = process.system.descriptor
         plan.processor = process.system.processor
+        plan.sharedMemoryDescriptor = process.synthetic.sharedMemory.lock
         plan.notifyDescriptor = process.notifyDescriptor
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
@@ -53,7 +55,8 @@ extension GuestThread {
         defer { _ = Host.raw(Int32(SYS_close), Int(planDescriptor)) }
 
         let inherited = [
-            planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.kvmDescriptor, plan.notifyDescriptor,
+            planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.kvmDescriptor,
+            plan.sharedMemoryDescriptor, plan.notifyDescriptor,
         ]
         setCloseOnExec(inherited, false)
         // Pending signals survive an exec. The fresh image opens the mask when it is ready.

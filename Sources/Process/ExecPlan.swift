@@ -5,7 +5,7 @@ import Host
 /// a memfd; descriptors keep their numbers.
 public struct ExecPlan {
     /// Increased with every change of the layout: both sides are the same binary, so any other value is an error.
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     private static let magic: UInt32 = 0x6e70_6d76
     private static let maximumSize = 64 << 20
 
@@ -33,6 +33,8 @@ public struct ExecPlan {
     public var kvmDescriptor: Int32 = -1
     /// What /dev/kvm says of its processors: `KVMSystem.processor`.
     public var processor: [UInt8] = []
+    /// SharedMemoryDirectory.lock.
+    public var sharedMemoryDescriptor: Int32 = -1
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
     public var notifyDescriptor: Int32 = -1
     public var descriptorBase: Int32 = 0
@@ -63,6 +65,7 @@ public struct ExecPlan {
         writer.put(sessionDescriptor)
         writer.put(kvmDescriptor)
         writer.put(processor)
+        writer.put(sharedMemoryDescriptor)
         writer.put(notifyDescriptor)
         writer.put(descriptorBase)
         writer.put(descriptorLimit)
@@ -81,7 +84,7 @@ public struct ExecPlan {
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
-            let notifyDescriptor = reader.value(Int32.self),
+            let sharedMemoryDescriptor = reader.value(Int32.self), let notifyDescriptor = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
             reader.isAtEnd
@@ -102,6 +105,7 @@ public struct ExecPlan {
         self.sessionDescriptor = sessionDescriptor
         self.kvmDescriptor = kvmDescriptor
         self.processor = processor
+        self.sharedMemoryDescriptor = sharedMemoryDescriptor
         self.notifyDescriptor = notifyDescriptor
         self.descriptorBase = descriptorBase
         self.descriptorLimit = descriptorLimit

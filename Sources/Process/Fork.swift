@@ -64,6 +64,7 @@ extension GuestThread {
         let context = try childContext(request)
         defer { context.free() }
         let pidfd = request.has(CloneRequest.pidfdFlag) ? try checkedAddress(request.pidfd) : 0
+        let place = try process.reservePlace()
 
         // From here to the child's first steps no signal may run a handler on a half-made process.
         let mask = signals.mask
@@ -80,12 +81,13 @@ extension GuestThread {
             result = vmrun_fork()
         }
         if result == 0 {
-            becomeForkChild(request, context)
+            becomeForkChild(request, context, place)
         }
         unlockAfterFork()
         if result > 0 {
-            process.session.add(
-                Int32(truncatingIfNeeded: result), record: process.record, executable: process.executablePath)
+            process.session.commit(place, Int32(truncatingIfNeeded: result))
+        } else {
+            process.session.abort(place)
         }
         if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
         if result < 0 { throw GuestErrno(Int32(-result)) }
@@ -107,6 +109,7 @@ extension GuestThread {
 
     private func lockForFork() {
         process.threadsLock.lock()
+        process.recordLock.lock()
         process.actions.lockForFork()
         process.memory.prepareFork()
         process.files.lockForFork()
@@ -116,11 +119,12 @@ extension GuestThread {
         process.files.unlockAfterFork()
         process.memory.parentAfterFork()
         process.actions.unlockAfterFork()
+        process.recordLock.unlock()
         process.threadsLock.unlock()
     }
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
-    private func becomeForkChild(_ request: CloneRequest, _ context: InitialContext) {
+    private func becomeForkChild(_ request: CloneRequest, _ context: InitialContext, _ place: Session.Place) {
         let parentTid = tid
         attach()
         // First of all the parent's machine goes: what follows may unmap, and would tell its page tables.
@@ -133,6 +137,7 @@ extension GuestThread {
         process.files.unlockAfterFork()
         process.memory.childAfterFork(survivor: parentTid, identifier: tid)
         process.actions.unlockAfterFork()
+        process.recordLock.unlock()
         process.threadsLock.unlock()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
         host.pointee.captured = 0
@@ -141,7 +146,7 @@ extension GuestThread {
         host.pointee.requests = 0
         host.pointee.has_guard_timer = 0
         process.releaseVforkParent()
-        process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
+        process.join(place)
         process.isHelper = false
         process.idleCarriers = []
         process.threads = [self]

@@ -6,6 +6,7 @@ import KVM
 import LinuxABI
 import Machine
 import Signals
+import Synchronization
 import Sysroot
 import SyntheticFS
 
@@ -40,7 +41,10 @@ public final class GuestProcess {
 
     /// What the program is, for /proc and exec.
     public internal(set) var executablePath: [UInt8]
-    public internal(set) var record: ProcessRecord
+    var record: ProcessRecord
+    let recordLock = Lock()
+    /// The last answers of `parent`: the host's and the guest's.
+    private let knownParent = Atomic<UInt64>(0)
 
     /// Guards the two lists.
     let threadsLock = Lock()
@@ -92,13 +96,54 @@ public final class GuestProcess {
 
     /// Changes what this process shows of itself in /proc.
     public func updateRecord(_ change: (inout ProcessRecord) -> Void) {
-        change(&record)
-        session.update(pid, change)
+        recordLock.withLock {
+            change(&record)
+            session.update(pid, change)
+        }
     }
 
-    /// Ends the whole process, as exit_group(2). The session's first process takes the session's shared memory along.
+    /// Publishes where the program break is.
+    public func publishBreak(_ end: UInt64) {
+        recordLock.withLock {
+            guard record.heapEnd != end else { return }
+            record.heapEnd = end
+            session.update(pid) { $0.heapEnd = end }
+        }
+    }
+
+    /// What this process shows of itself now.
+    var currentRecord: ProcessRecord { recordLock.withLock { self.record } }
+
+    /// A place in the session for a child, with what it has in common with this process. EAGAIN where there is none.
+    func reservePlace() throws(GuestErrno) -> Session.Place {
+        let record = currentRecord
+        guard let place = session.reserve(record: record, executable: executablePath) else { throw .EAGAIN }
+        return place
+    }
+
+    /// Makes this process, a child that was just made, a member. Where its place has gone, its parent was killed in the middle
+    /// of the fork, and on Linux there would be no child.
+    func join(_ place: Session.Place) {
+        if !session.commit(place, pid) { vmrun_die_by_signal(SIGKILL) }
+    }
+
+    /// getppid(2) as the guest sees it.
+    public var parent: Int32 {
+        let host = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getppid)))
+        let known = knownParent.load(ordering: .relaxed)
+        // A parent that is still there is what it was when it was looked at.
+        if known != 0 && UInt32(truncatingIfNeeded: known >> 32) == UInt32(bitPattern: host) {
+            return Int32(truncatingIfNeeded: known)
+        }
+        let visible = session.visibleParent(host, of: pid)
+        knownParent.store(UInt64(UInt32(bitPattern: host)) << 32 | UInt64(UInt32(bitPattern: visible)), ordering: .relaxed)
+        return visible
+    }
+
+    /// Ends the whole process, as exit_group(2). The session's last process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
-        if pid == session.firstProcess { synthetic.sharedMemory.remove() }
+        // A helper's parent lives on, and may have the same descriptors.
+        if !isHelper { synthetic.sharedMemory.release() }
         while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
     }
 }

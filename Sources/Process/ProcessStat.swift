@@ -3,22 +3,55 @@ import Host
 
 /// Fields of the host's /proc.
 enum ProcessStat {
-    /// Start time in clock ticks since boot (field 22), which together with the pid names a process for good. Nil where there
-    /// is no such process.
-    static func startTime(_ pid: Int32) -> UInt64? {
-        Host.withFileStart("/proc/\(pid)/stat", capacity: 1024) { text -> UInt64? in
+    /// What /proc/PID/stat says of a process or thread.
+    struct Life {
+        /// Clock ticks since boot (field 22), which together with the pid names a process for good.
+        var startTick: UInt64
+        /// It has ended and was not reaped yet.
+        var isZombie: Bool
+    }
+
+    /// Nil where there is no such process.
+    static func life(_ pid: Int32) -> Life? {
+        Host.withFileStart("/proc/\(pid)/stat", capacity: 1024) { text -> Life? in
             // The command may hold anything, so fields count from its last parenthesis.
-            guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+            guard let close = text.lastIndex(of: UInt8(ascii: ")")), close + 2 < text.count else { return nil }
+            let state = text[close + 2]
             var field = 2
             var value: UInt64 = 0
             for byte in text[(close + 1)...] {
                 if byte == UInt8(ascii: " ") {
-                    if field == 22 { return value }
+                    if field == 22 {
+                        return Life(
+                            startTick: value, isZombie: state == UInt8(ascii: "Z") || state == UInt8(ascii: "X"))
+                    }
                     field += 1
                     value = 0
                 } else if byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") {
                     value = value &* 10 &+ UInt64(byte - UInt8(ascii: "0"))
                 }
+            }
+            return nil
+        }
+    }
+
+    /// The process that a thread id belongs to (Tgid of /proc/TID/status), nil where there is none.
+    static func process(ofThread thread: Int32) -> Int32? { number("Tgid:", in: "/proc/\(thread)/status") }
+
+    /// The process that a pidfd of the caller's names; nil where it is none, -1 where the process is gone.
+    static func process(ofPidfd descriptor: Int32) -> Int32? { number("Pid:", in: "/proc/self/fdinfo/\(descriptor)") }
+
+    /// The number in the line of a file of /proc that begins with `label`.
+    private static func number(_ label: StaticString, in path: String) -> Int32? {
+        Host.withFileStart(path, capacity: 1024) { text -> Int32? in
+            for line in text.split(separator: UInt8(ascii: "\n"))
+            where label.withUTF8Buffer({ line.starts(with: $0) }) {
+                if line.contains(UInt8(ascii: "-")) { return -1 }
+                var value: Int32 = 0
+                for byte in line where byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") {
+                    value = value &* 10 &+ Int32(byte - UInt8(ascii: "0"))
+                }
+                return value
             }
             return nil
         }

@@ -2,163 +2,113 @@ import CShim
 import Host
 import SyntheticFS
 
-/// The processes of one vmrun session, in memory that all of them share: who belongs, and what /proc shows of them. Nobody
-/// can be relied on to clean up after a SIGKILL, so an entry counts only while the pid it names has the start time it holds.
+/// The processes of one vmrun session, and what `/proc` shows of them, in memory that all of them share.
 public final class Session: SessionDirectory {
-    private static let capacity = 4096
-    private static let headerSize = 4096
-    private static let slotSize = 4608
-    private static let size = headerSize + capacity * slotSize
-    private static let executableOffset = 256
-    private static let executableCapacity = slotSize - executableOffset
+    private let table: SessionTable
 
-    // Offsets in a slot.
-    private static let pidOffset = 0
-    private static let startTimeOffset = 8
-    private static let recordOffset = 16
-    private static let executableLengthOffset = 240
-
-    public let descriptor: Int32
-    private let base: UnsafeMutableRawPointer
-
-    /// A new session with no process in it.
-    public init() throws(HostError) {
-        descriptor = try Host.memoryFile("vmrun-session")
-        try Host.call(Int32(SYS_ftruncate), Int(descriptor), Self.size)
-        base = try Self.map(descriptor)
-        _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + 8), 8, 0)
+    /// A session that the calling process begins, with at most `limit` processes; 0: as many as there is room for.
+    public init(limit: UInt64 = 0) throws(HostError) {
+        table = try SessionTable(limit: limit == 0 ? .max : Int(clamping: limit))
+        table.firstProcess = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+        table.starter = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getppid)))
     }
 
     /// The session that a parent image hands over.
     public init(descriptor: Int32) throws(HostError) {
-        self.descriptor = descriptor
-        base = try Self.map(descriptor)
+        table = try SessionTable(descriptor: descriptor)
     }
 
-    private static func map(_ descriptor: Int32) throws(HostError) -> UnsafeMutableRawPointer {
-        let address = try Host.call(
-            Int32(SYS_mmap), 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_NORESERVE), Int(descriptor), 0)
-        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { throw HostError(ENOMEM) }
-        return pointer
-    }
-
+    public var descriptor: Int32 { table.descriptor }
     /// Pid of the session's first process.
-    public var firstProcess: Int32 {
-        get { base.load(fromByteOffset: 0, as: Int32.self) }
-        set { base.storeBytes(of: newValue, toByteOffset: 0, as: Int32.self) }
-    }
-
+    public var firstProcess: Int32 { table.firstProcess }
     /// A number that names the session and cannot be guessed.
-    public var name: UInt64 { base.load(fromByteOffset: 8, as: UInt64.self) }
+    public var name: UInt64 { table.name }
 
-    // MARK: Slots
+    // MARK: Life cycle
 
-    private func slot(_ index: Int) -> UnsafeMutableRawPointer { base + Self.headerSize + index * Self.slotSize }
-
-    private func word(_ index: Int) -> UnsafeMutablePointer<Int32> {
-        (slot(index) + Self.pidOffset).assumingMemoryBound(to: Int32.self)
+    /// A place in the session for a child that is not made yet.
+    public struct Place {
+        fileprivate let reservation: SessionTable.Reservation
     }
 
-    /// Open addressing by pid; -1 marks a slot that was used and is free again.
-    private func find(_ pid: Int32) -> Int? {
-        var index = Int(UInt32(bitPattern: pid)) % Self.capacity
-        for _ in 0..<Self.capacity {
-            let held = vmrun_atomic_load(word(index))
-            if held == pid { return index }
-            if held == 0 { return nil }
-            index = (index + 1) % Self.capacity
+    /// Keeps a place for a child of the calling process, which has this record in common with it. Nil where the session is
+    /// full (EAGAIN).
+    func reserve(record: ProcessRecord, executable: [UInt8]) -> Place? {
+        guard let reservation = table.reserve() else { return nil }
+        publish(reservation.index, record, executable)
+        return Place(reservation: reservation)
+    }
+
+    /// There is no child.
+    func abort(_ place: Place) { table.abort(place.reservation) }
+
+    /// The child `pid` has been made. Called by its parent and by itself, so that each finds it a member.
+    @discardableResult
+    func commit(_ place: Place, _ pid: Int32) -> Bool { table.commit(place.reservation, pid) }
+
+    /// Enters the calling process, or publishes the program that it has become by an exec. False where the session is full.
+    func enter(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) -> Bool {
+        table.dropReservations()
+        if let index = table.find(pid) {
+            publish(index, record, executable)
+            return true
         }
-        return nil
-    }
-
-    private func claim(_ pid: Int32) -> Int? {
-        var index = Int(UInt32(bitPattern: pid)) % Self.capacity
-        for _ in 0..<Self.capacity {
-            let held = vmrun_atomic_load(word(index))
-            if held == pid { return index }
-            if held <= 0 || !isAlive(index, held) {
-                if vmrun_atomic_exchange_if(word(index), held, pid) != 0 { return index }
-            }
-            index = (index + 1) % Self.capacity
-        }
-        return nil
-    }
-
-    private func isAlive(_ index: Int, _ pid: Int32) -> Bool {
-        let recorded = slot(index).load(fromByteOffset: Self.startTimeOffset, as: UInt64.self)
-        guard let now = ProcessStat.startTime(pid) else { return false }
-        return recorded == 0 || recorded == now
-    }
-
-    /// Enters a new child with what it has in common with its parent, so that it is there when fork returns. The start time is
-    /// the child's own to fill in, since reading it costs more than the rest of the entry.
-    public func add(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
-        if find(pid) != nil { return }
-        guard let index = claim(pid) else { return }
-        slot(index).storeBytes(of: 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
-        publish(pid, record: record, executable: executable)
-    }
-
-    /// Enters the calling process with its start time and what it publishes.
-    public func addSelf(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
-        guard let index = find(pid) ?? claim(pid) else { return }
-        publish(pid, record: record, executable: executable)
-        slot(index).storeBytes(of: ProcessStat.startTime(pid) ?? 0, toByteOffset: Self.startTimeOffset, as: UInt64.self)
+        guard let place = reserve(record: record, executable: executable) else { return false }
+        return commit(place, pid)
     }
 
     /// Takes `pid` out: it has been reaped.
-    public func remove(_ pid: Int32) {
-        guard let index = find(pid) else { return }
-        vmrun_atomic_store(word(index), -1)
+    public func remove(_ pid: Int32) { table.remove(pid) }
+
+    private func publish(_ index: Int, _ record: ProcessRecord, _ executable: [UInt8]) {
+        table.records.write(index, record, path: executable)
+        table.setInode(index, record.executableInode)
     }
+
+    // MARK: Members
 
     /// Whether `pid` is a living (or not yet reaped) process of this session.
-    public func isMember(_ pid: Int32) -> Bool {
-        guard pid > 0, let index = find(pid) else { return false }
-        return isAlive(index, pid)
-    }
+    public func isMember(_ pid: Int32) -> Bool { pid > 0 && table.isMember(pid) }
 
-    public func members() -> [Int32] {
-        var result: [Int32] = []
-        for index in 0..<Self.capacity {
-            let pid = vmrun_atomic_load(word(index))
-            if pid > 0 && isAlive(index, pid) { result.append(pid) }
-        }
-        return result
+    public func members() -> [Int32] { table.members() }
+
+    /// Whether one of `processes` is making a child that is no member yet.
+    public func isForking(_ processes: [Int32]) -> Bool { table.isForking(processes) }
+
+    /// Whether a member runs the file with this identity: it must not be written (ETXTBSY).
+    public func runs(device: UInt64, inode: UInt64) -> Bool { table.runs(device: device, inode: inode) }
+
+    public func visibleParent(_ parent: Int32, of process: Int32) -> Int32 {
+        if parent <= 1 || isMember(parent) { return parent }
+        return process == firstProcess && parent == table.starter ? parent : 1
     }
 
     // MARK: Records
 
-    /// Publishes what /proc shows of `pid`.
-    private func publish(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) {
-        guard let index = find(pid) else { return }
-        let target = slot(index)
-        target.storeBytes(of: record, toByteOffset: Self.recordOffset, as: ProcessRecord.self)
-        let length = min(executable.count, Self.executableCapacity)
-        for position in 0..<length {
-            target.storeBytes(of: executable[position], toByteOffset: Self.executableOffset + position, as: UInt8.self)
-        }
-        target.storeBytes(of: Int32(length), toByteOffset: Self.executableLengthOffset, as: Int32.self)
+    /// Changes what a member published. One thread of that member at a time.
+    func update(_ pid: Int32, _ change: (inout ProcessRecord) -> Void) {
+        if let index = table.find(pid) { table.records.update(index, change) }
     }
 
-    /// Changes what a member published.
-    public func update(_ pid: Int32, _ change: (inout ProcessRecord) -> Void) {
-        guard let index = find(pid) else { return }
-        change(&(slot(index) + Self.recordOffset).assumingMemoryBound(to: ProcessRecord.self).pointee)
+    public func record(of pid: Int32) -> ProcessRecord? { read(pid)?.record }
+
+    public func executablePath(of pid: Int32) -> [UInt8]? { read(pid)?.path }
+
+    private func read(_ pid: Int32) -> (record: ProcessRecord, path: [UInt8])? {
+        guard let index = table.find(pid) else { return nil }
+        let word = table.word(index)
+        let found = table.records.read(index)
+        // The slot may have become another's meanwhile.
+        return table.word(index) == word && word.pid == pid ? found : nil
     }
 
-    public func record(of pid: Int32) -> ProcessRecord? {
-        guard let index = find(pid) else { return nil }
-        return slot(index).load(fromByteOffset: Self.recordOffset, as: ProcessRecord.self)
-    }
+    // MARK: Threads
 
-    public func executablePath(of pid: Int32) -> [UInt8]? {
-        guard let index = find(pid) else { return nil }
-        let length = Int(slot(index).load(fromByteOffset: Self.executableLengthOffset, as: Int32.self))
-        guard length >= 0, length <= Self.executableCapacity else { return nil }
-        let bytes = UnsafeRawBufferPointer(start: slot(index) + Self.executableOffset, count: length)
-        return Array(bytes)
-    }
+    /// The process that a host thread belongs to, whoever's it is.
+    public static func process(ofThread thread: Int32) -> Int32? { ProcessStat.process(ofThread: thread) }
+
+    /// The process that a pidfd names, whoever's it is: -1 where it is gone, nil where the descriptor is no pidfd.
+    public static func process(ofPidfd descriptor: Int32) -> Int32? { ProcessStat.process(ofPidfd: descriptor) }
 
     /// Host threads of a guest process are its guest threads, but for parked carriers and the watchdog's, which vmrun names,
     /// and the one by which newer kernels have each VM recover huge pages, which KVM names.

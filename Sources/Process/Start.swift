@@ -65,6 +65,13 @@ public enum ProcessStart {
         record.openFilesLimit = InternalDescriptors.guestLimit
         record.openFilesHardLimit = InternalDescriptors.guestHardLimit
         record.executableDescriptor = keepOpen(program.executable.descriptor)
+        var status = stat()
+        if withUnsafeMutablePointer(to: &status, {
+            Host.raw(Int32(SYS_fstat), Int(program.executable.descriptor), $0.argument)
+        }) == 0 {
+            record.executableDevice = UInt64(status.st_dev)
+            record.executableInode = UInt64(status.st_ino)
+        }
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         record.ignoredSignals = actions.ignoredMask
@@ -73,7 +80,9 @@ public enum ProcessStart {
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false)
         process.notifyDescriptor = plan.notifyDescriptor
-        session.addSelf(process.pid, record: record, executable: program.executablePath)
+        guard session.enter(process.pid, record: record, executable: program.executablePath) else {
+            Message.fail("the session has no room for another process")
+        }
         ThreadName(program.comm).apply()
 
         let thread = GuestThread(process: process, cpu: cpu)

@@ -64,7 +64,8 @@ extension GuestThread {
             synthetic: shared.synthetic,
             actions: request.has(CloneRequest.sighand) ? shared.actions : shared.actions.copy(),
             session: shared.session, server: shared.server, timeout: shared.timeout, machine: machine,
-            system: shared.system, vdso: shared.vdso, executablePath: shared.executablePath, record: shared.record,
+            system: shared.system, vdso: shared.vdso, executablePath: shared.executablePath,
+            record: shared.currentRecord,
             observer: shared.observer, isHelper: true)
         child.notifyDescriptor = writeEnd
         let thread = GuestThread(process: child, cpu: cpu)
@@ -76,7 +77,13 @@ extension GuestThread {
             throw .EAGAIN
         }
 
-        let birth = HelperBirth(thread, request)
+        let place: Session.Place
+        do throws(GuestErrno) { place = try process.reservePlace() } catch {
+            _ = Host.raw(Int32(SYS_close), Int(writeEnd))
+            thread.dispose()
+            throw error
+        }
+        let birth = HelperBirth(thread, request, place)
         vmrun_set_host_mask(~0)
         let flags =
             request.flags & (CloneRequest.fs | CloneRequest.files | CloneRequest.parent | CloneRequest.sysvsem | CloneRequest.io)
@@ -96,9 +103,10 @@ extension GuestThread {
             // Where the helper was killed in the middle of something.
             process.memory.breakLock(ownedBy: UInt32(result))
             machine.breakLock(ownedBy: UInt32(result))
-            process.session.add(
-                Int32(truncatingIfNeeded: result), record: process.record, executable: process.executablePath)
+            process.session.commit(place, Int32(truncatingIfNeeded: result))
             waitForRelease(readEnd)
+        } else {
+            process.session.abort(place)
         }
         withExtendedLifetime(birth) {}
         // The helper has gone without releasing what it used.
@@ -119,10 +127,12 @@ extension GuestThread {
     private final class HelperBirth {
         let thread: GuestThread
         let request: CloneRequest
+        let place: Session.Place
 
-        init(_ thread: GuestThread, _ request: CloneRequest) {
+        init(_ thread: GuestThread, _ request: CloneRequest, _ place: Session.Place) {
             self.thread = thread
             self.request = request
+            self.place = place
         }
     }
 
@@ -143,7 +153,7 @@ extension GuestThread {
         let process = thread.process
         thread.attach()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
-        process.session.addSelf(process.pid, record: process.record, executable: process.executablePath)
+        process.join(birth.place)
         let request = birth.request
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }
         thread.clearChildTid = request.has(CloneRequest.childClearTid) ? request.childTid : 0

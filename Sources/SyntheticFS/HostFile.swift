@@ -109,3 +109,12 @@ enum HostFile {
         return withUnsafeMutablePointer(to: &found) { status(path, into: $0) == 0 }
     }
 }
+
+/// The host's processes.
+public enum HostProcesses {
+    /// All that /proc shows to the caller.
+    public static func all() -> [Int32] {
+        let names = (try? HostFile.list([UInt8]("/proc"))) ?? []
+        return names.compactMap { $0[...].decimal }
+    }
+}

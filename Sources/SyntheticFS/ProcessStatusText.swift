@@ -9,6 +9,8 @@ struct ProcessStatusText {
     let highestDescriptor: Int32
     /// The guest's blocked mask, where it is known.
     let blocked: UInt64?
+    /// The parent that a host id is to the guest.
+    let parent: (Int32) -> Int32
     let pageSize: UInt64 = 4096
 
     /// Text and libraries, as the kernel splits executable memory (task_mem in fs/proc/task_mmu.c).
@@ -59,6 +61,8 @@ struct ProcessStatusText {
                 append("VmExe:\t", kilobytes: text / 1024, to: &output)
             } else if name.equals("VmLib") {
                 append("VmLib:\t", kilobytes: (memory.executable - text) / 1024, to: &output)
+            } else if name.equals("PPid") {
+                append("PPid:\t", decimal: visibleParent(label.number ?? 0), to: &output)
             } else if name.equals("SigBlk"), let blocked {
                 append("SigBlk:\t", mask: blocked, to: &output)
             } else if name.equals("SigIgn") {
@@ -71,6 +75,10 @@ struct ProcessStatusText {
             }
         }
         return output
+    }
+
+    private func visibleParent(_ host: UInt64) -> UInt64 {
+        UInt64(UInt32(bitPattern: parent(Int32(truncatingIfNeeded: host))))
     }
 
     private static func kilobytes(_ name: StaticString, in text: [UInt8]) -> UInt64 {
@@ -128,6 +136,7 @@ struct ProcessStatusText {
 
     private func replacement(_ field: Int, _ host: UInt64, hostShowsAddresses: Bool) -> UInt64? {
         switch field {
+        case 4: visibleParent(host)
         case 20: UInt64(threads)
         case 23: memory.total
         case 24: min(host, memory.total / pageSize)

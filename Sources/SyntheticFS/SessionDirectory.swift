@@ -20,6 +20,8 @@ public struct ProcessRecord: BitwiseCopyable {
     /// A private descriptor of that process that refers to the program file, -1 for none. Through it /proc/PID/exe leads
     /// to the same file after a rename or unlink.
     public var executableDescriptor: Int32 = -1
+    /// The program file's identity: while a member runs it, it must not be written.
+    public var executableDevice: UInt64 = 0, executableInode: UInt64 = 0
 
     public init() {}
 }
@@ -29,6 +31,9 @@ public protocol SessionDirectory: AnyObject {
     func isMember(_ process: Int32) -> Bool
     /// All members, in any order.
     func members() -> [Int32]
+    /// The parent of a member as it may see it: `parent` where that is a member, or who started the session in the case of
+    /// its first process. Any other is the host's, which the guest takes for init: 1.
+    func visibleParent(_ parent: Int32, of process: Int32) -> Int32
     /// What a member published, nil before it did.
     func record(of process: Int32) -> ProcessRecord?
     /// The guest path of a member's program.

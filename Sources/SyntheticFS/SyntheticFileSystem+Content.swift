@@ -58,10 +58,12 @@ extension SyntheticFileSystem {
         // Whoever may not see the mappings (another user's process) is shown none of the sizes either.
         let maps = (try? HostFile.read(scope.path("maps"))) ?? []
         let threads = threads(of: scope.process)
+        let session = session
         return ProcessStatusText(
             record: record, memory: mapsText(record).summary(maps), threads: max(threads.count, 1),
             highestDescriptor: descriptors(of: scope).last ?? -1,
-            blocked: session.blockedSignals(ofThread: scope.thread ?? scope.process, of: scope.process))
+            blocked: session.blockedSignals(ofThread: scope.thread ?? scope.process, of: scope.process),
+            parent: { session.visibleParent($0, of: scope.process) })
     }
 
     /// The guest memory [start, end) of a member: what can be read of it, as much as the largest argument list.

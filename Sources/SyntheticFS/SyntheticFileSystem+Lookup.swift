@@ -27,7 +27,6 @@ extension SyntheticFileSystem {
         case .link(let target): return SyntheticNode(hostPath: path, content: .link(target: [UInt8](target)))
         case .hostDirectory: return SyntheticNode(hostPath: path, content: .hostDirectory)
         case .sharedMemory:
-            sharedMemory.prepare()
             return SyntheticNode(hostPath: sharedMemory.hostPath, content: .hostDirectory)
         case nil: return nil
         }

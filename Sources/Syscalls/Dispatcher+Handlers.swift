@@ -99,6 +99,7 @@ extension Dispatcher {
         case .clone: return try ProcessCalls.clone(thread, arguments)
         case .clone3: return try ProcessCalls.clone3(thread, arguments)
         case .fork: return try ProcessCalls.fork(thread, arguments)
+        case .getppid: return Int(thread.process.parent)
         case .vfork: return try ProcessCalls.vfork(thread, arguments)
         case .execve: return try ProcessCalls.execve(thread, arguments)
         case .execveat: return try ProcessCalls.execveat(thread, arguments)

@@ -53,8 +53,10 @@ enum FcntlCalls {
         guard GuestAccess.tryCopyIn(copy, from: args.a2, count: Int(ownerSize)) else {
             return call(thread, args, Forwarding.refused(args.a2))
         }
+        let groupType: Int32 = 2
+        let isGroup = copy.load(as: Int32.self) == groupType
         let pid = copy.load(fromByteOffset: 4, as: Int32.self)
-        if pid > 0 && !Membership.reaches(thread, pid) {
+        if pid > 0 && !(isGroup ? Membership.reaches(thread, group: pid) : Membership.reaches(thread, pid)) {
             copy.storeBytes(of: Int32(truncatingIfNeeded: Forwarding.impossiblePID), toByteOffset: 4, as: Int32.self)
         }
         return call(thread, args, copy.hostArgument)

@@ -34,7 +34,7 @@ public enum Handler: Equatable {
     case lseek, getdents, getdents64, fstat, fstatfs, memfd_create
 
     // MARK: ProcessCalls
-    case clone, clone3, fork, vfork, execve, execveat, exit, exit_group, wait4, waitid, setpgid
+    case clone, clone3, fork, vfork, execve, execveat, exit, exit_group, wait4, waitid, setpgid, getppid
     case set_tid_address, set_robust_list, get_robust_list
 
     // MARK: SignalCalls

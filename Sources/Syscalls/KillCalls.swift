@@ -11,40 +11,53 @@ import SyntheticFS
 extension SignalCalls {
     static func kill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let target = Int32(truncatingIfNeeded: args.a0)
-        let signal = args.a1
         if target > 0 {
-            try requireMember(target, thread)
-            return thread.hostCall(Int(SYS_kill), args.a0, signal)
+            if !Membership.reaches(thread, target) { throw .ESRCH }
+            return thread.hostCall(Int(SYS_kill), args.a0, args.a1)
         }
         // kill(2): INT_MIN names no group.
         guard target != .min else { throw .ESRCH }
         let ownGroup = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpgid), 0))
-        let group = target == 0 ? ownGroup : -target
-        var found = false
-        var sent = false
+        return try broadcast(thread, Int32(truncatingIfNeeded: args.a1), group: target == -1 ? nil : target == 0 ? ownGroup : -target)
+    }
+
+    /// To a group's members; without a group to all but the sender and the session's first process, which here has the part of
+    /// init. The host's own call would reach the host's processes too.
+    ///
+    /// Linux sends to a group in one moment, and no fork of its members is missed. So the members are looked at again until
+    /// there is none that was not seen, and none that got the signal is making a child.
+    private static func broadcast(_ thread: GuestThread, _ signal: Int32, group: Int32?) throws(GuestErrno) -> Int {
+        let own = thread.process.pid
+        let session = thread.process.session
+        var seen: [Int32] = []
+        var isSent = false
         var failure = GuestErrno.ESRCH
+        func send(_ pid: Int32) {
+            seen.append(pid)
+            let result = Host.raw(Int32(SYS_kill), Int(pid), Int(signal))
+            if result == 0 { isSent = true } else if result != -Int(ESRCH) { failure = GuestErrno(Int32(-result)) }
+        }
+        // Somebody who makes children faster than they are found is not followed for ever.
+        var rounds = 0
+        var isComplete = false
+        while !isComplete && rounds < 10_000 {
+            isComplete = true
+            rounds += 1
+            for pid in session.members() where pid != own && !seen.contains(pid) {
+                if group.map({ !Membership.isIn(pid, $0) }) ?? (pid == session.firstProcess) { continue }
+                send(pid)
+                isComplete = false
+            }
+            if isComplete && signal != 0 && session.isForking(seen) {
+                isComplete = false
+                var pause = timespec(tv_sec: 0, tv_nsec: 100_000)
+                _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+            }
+        }
         // The sender last: it may not survive to reach the others.
-        var reachesSelf = false
-        for pid in thread.process.session.members() {
-            if target == -1 {
-                if pid == thread.process.pid || pid == thread.process.session.firstProcess { continue }
-            } else if Host.raw(Int32(SYS_getpgid), Int(pid)) != Int(group) {
-                continue
-            }
-            found = true
-            if pid == thread.process.pid {
-                reachesSelf = true
-                continue
-            }
-            let result = Host.raw(Int32(SYS_kill), Int(pid), Int(Int32(truncatingIfNeeded: signal)))
-            if result == 0 { sent = true } else { failure = GuestErrno(Int32(-result)) }
-        }
-        if reachesSelf {
-            let result = Host.raw(Int32(SYS_kill), Int(thread.process.pid), Int(Int32(truncatingIfNeeded: signal)))
-            if result == 0 { sent = true } else { failure = GuestErrno(Int32(-result)) }
-        }
-        if sent { return 0 }
-        throw found ? failure : .ESRCH
+        if let group, Membership.isIn(own, group) { send(own) }
+        if isSent { return 0 }
+        throw failure
     }
 
     private static func requireMember(_ pid: Int32, _ thread: GuestThread) throws(GuestErrno) {
@@ -57,18 +70,17 @@ extension SignalCalls {
         try requireMember(group, thread)
         // A parked carrier is no thread of the guest's.
         let tid = Int32(truncatingIfNeeded: args.a1)
-        if group == thread.process.pid && !thread.process.hasThread(tid) { throw .ESRCH }
+        if tid != group && Membership.process(thread, ofThread: tid) != group { throw .ESRCH }
         return thread.hostCall(Int(SYS_tgkill), args.a0, args.a1, args.a2)
     }
 
     static func tkill(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let tid = Int32(truncatingIfNeeded: args.a0)
         guard tid > 0 else { throw .EINVAL }
-        // A thread of this process, or the first thread of another member.
         if thread.process.hasThread(tid) {
             return thread.hostCall(Int(SYS_tgkill), UInt64(thread.process.pid), args.a0, args.a1)
         }
-        try requireMember(tid, thread)
+        guard Membership.reaches(thread, tid) else { throw .ESRCH }
         return thread.hostCall(Int(SYS_tkill), args.a0, args.a1)
     }
 
@@ -100,6 +112,8 @@ extension SignalCalls {
         let opened = try openProcess(thread, ofDirectory: descriptor)
         defer { if let opened { _ = Host.raw(Int32(SYS_close), Int(opened)) } }
         let host = opened.map { UInt64($0) } ?? (InternalDescriptors.contains(descriptor) ? UInt64(bitPattern: -1) : args.a0)
+        // It may have come through a socket from outside.
+        if opened == nil && !Membership.reaches(thread, pidfd: descriptor) { throw .EPERM }
         if args.a2 == 0 { return thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, 0, args.a3) }
         let info = try readInformation(args.a2)
         return queue(thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: true) { pointer in

@@ -83,21 +83,32 @@ enum LimitCalls {
 
     /// setpriority(2): processes of the session only.
     static func setpriority(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let who = try target(thread, args.a1, isUser: args.a0 & 0xffff_ffff == 2)
-        return thread.hostCall(Int(SYS_setpriority), args.a0, who, args.a2)
+        try set(thread, Int(SYS_setpriority), args, first: 0)
     }
 
     /// ioprio_set(2), likewise.
     static func ioprio_set(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let who = try target(thread, args.a1, isUser: args.a0 & 0xffff_ffff == 3)
-        return thread.hostCall(Int(SYS_ioprio_set), args.a0, who, args.a2)
+        try set(thread, Int(SYS_ioprio_set), args, first: 1)
     }
 
-    /// The process or group that a priority is set for; a user's other processes are not the guest's to change.
-    private static func target(
-        _ thread: GuestThread, _ who: UInt64, isUser: Bool
-    ) throws(GuestErrno) -> UInt64 {
-        if isUser { throw .EPERM }
-        return Membership.checked(thread, who)
+    /// Sets a priority of a process, or of those members that are in a group. `first` is the number that means a process; the
+    /// next mean a group and a user, whose other processes are not the guest's to change.
+    private static func set(
+        _ thread: GuestThread, _ number: Int, _ args: SyscallArguments, first: UInt32
+    ) throws(GuestErrno) -> Int {
+        let kind = UInt32(truncatingIfNeeded: args.a0)
+        if kind == first &+ 2 { throw .EPERM }
+        guard kind == first &+ 1 else {
+            return thread.hostCall(number, args.a0, Membership.checked(thread, args.a1), args.a2)
+        }
+        let wanted = Int32(truncatingIfNeeded: args.a1)
+        let group = wanted == 0 ? Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpgid), 0)) : wanted
+        // As Linux: all that can be set are set, and the last failure is the answer.
+        var answer = -Int(ESRCH)
+        for pid in thread.process.session.members() where Membership.isIn(pid, group) {
+            let result = thread.hostCall(number, UInt64(first), UInt64(UInt32(bitPattern: pid)), args.a2)
+            if result < 0 || answer == -Int(ESRCH) { answer = result }
+        }
+        return answer
     }
 }

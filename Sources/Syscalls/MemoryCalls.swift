@@ -38,7 +38,7 @@ enum MemoryCalls {
 
     static func brk(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let end = thread.process.memory.brk(args.a0)
-        if end != thread.process.record.heapEnd { thread.process.updateRecord { $0.heapEnd = end } }
+        thread.process.publishBreak(end)
         return Int(truncatingIfNeeded: end)
     }
 

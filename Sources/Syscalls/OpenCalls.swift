@@ -53,7 +53,32 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ request: OpenRequest
     ) throws(GuestErrno) -> Int {
         let path = try path(thread, address)
-        return try withUnsafePointer(to: &thread.host.pointee.attention) { (attention) throws(GuestErrno) in
+        if request.modifies { return try openToModify(thread, directory, path, request) }
+        return try open(thread, directory, path, request)
+    }
+
+    /// An open after which the file may be written. ETXTBSY where it is a program that a member runs: the host knows only that
+    /// vmrun runs. Of the errors of an open this comes last, and such a file must not be truncated before.
+    private static func openToModify(
+        _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ request: OpenRequest
+    ) throws(GuestErrno) -> Int {
+        var request = request
+        if request.flags & Int(O_TRUNC) != 0,
+            isRunning(thread, directory, path, followLast: request.followsLast)
+        {
+            request.flags &= ~Int(O_TRUNC)
+        }
+        let result = try open(thread, directory, path, request)
+        guard result >= 0, isRunning(thread, descriptor: Int32(truncatingIfNeeded: result)) else { return result }
+        _ = Host.raw(Int32(SYS_close), result)
+        throw .ETXTBSY
+    }
+
+    @inline(__always)
+    private static func open(
+        _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ request: OpenRequest
+    ) throws(GuestErrno) -> Int {
+        try withUnsafePointer(to: &thread.host.pointee.attention) { (attention) throws(GuestErrno) in
             try thread.process.files.open(path, from: directory, request, attention: attention)
         }
     }
@@ -64,8 +89,16 @@ extension PathCalls {
         if length < 0 { throw .EINVAL }
         let target = try target(thread, AT_FDCWD, try path(thread, args.a0), followLast: true)
         if case .synthetic = target { return try truncateSynthetic(thread, target) }
+        if case .descriptor(let descriptor, _) = target, isRunning(thread, descriptor: descriptor) {
+            // What the kernel has to say first.
+            return try changeByPath(thread, target) {
+                let result = Host.raw(Int32(SYS_faccessat2), Int(AT_FDCWD), $0, Int(W_OK), Int(VMRUN_AT_EACCESS))
+                return result < 0 ? result : GuestErrno.ETXTBSY.result
+            }
+        }
         return try changeByPath(thread, target) { Host.raw(Int32(SYS_truncate), $0, length) }
     }
+
     /// procfs takes the call where the file may be written, and does nothing. Devices have no length.
     private static func truncateSynthetic(_ thread: GuestThread, _ target: Target) throws(GuestErrno) -> Int {
         var status = CShim.stat()

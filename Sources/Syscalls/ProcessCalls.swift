@@ -203,10 +203,17 @@ enum ProcessCalls {
 
     // MARK: Groups and thread registers
 
-    /// setpgid(2): oneself and one's children; the host decides the rest.
+    /// setpgid(2): oneself and one's children, into a group that a member is in (EPERM); the host decides the rest.
     static func setpgid(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let pid = Int32(truncatingIfNeeded: args.a0)
+        let group = Int32(truncatingIfNeeded: args.a1)
         if pid > 0 && pid != thread.process.pid && !thread.process.session.isMember(pid) { throw .ESRCH }
+        let isOwnGroup = group == (pid == 0 ? thread.process.pid : pid)
+        if pid >= 0 && group > 0 && !isOwnGroup && !Membership.hasMember(thread, group: group) {
+            // The host says what is wrong with the pid, which comes first.
+            let result = thread.hostCall(Int(SYS_setpgid), args.a0, UInt64(UInt32(Int32.max)))
+            return result
+        }
         return thread.hostCall(Int(SYS_setpgid), args.a0, args.a1)
     }
 
@@ -228,7 +235,7 @@ enum ProcessCalls {
         let result = withUnsafeMutablePointer(to: &head) { headPointer in
             withUnsafeMutablePointer(to: &length) { lengthPointer in
                 thread.hostCall(
-                    Int(SYS_get_robust_list), args.a0, UInt64(UInt(bitPattern: headPointer)),
+                    Int(SYS_get_robust_list), Membership.checked(thread, args.a0), UInt64(UInt(bitPattern: headPointer)),
                     UInt64(UInt(bitPattern: lengthPointer)))
             }
         }

@@ -78,6 +78,35 @@ extension PathCalls {
         }
     }
 
+    // MARK: running programs
+
+    /// Whether the open file is a program that a member runs.
+    static func isRunning(_ thread: GuestThread, descriptor: Int32) -> Bool {
+        var status = CShim.stat()
+        return hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0 && isRunning(thread, status)
+    }
+
+    /// Whether a path leads to one.
+    static func isRunning(_ thread: GuestThread, _ directory: Int32, _ path: PathBytes, followLast: Bool) -> Bool {
+        let files = thread.process.files
+        if let direct = files.directDirectory(path, from: directory) {
+            var status = CShim.stat()
+            let result = hostStatus(direct, path.start.argument, &status, VMRUN_AT_SYMLINK_NOFOLLOW)
+            if result == 0 && status.st_mode & mode_t(S_IFMT) != mode_t(S_IFLNK) { return isRunning(thread, status) }
+            if result < 0 && files.isFinal(result, in: direct) { return false }
+        }
+        guard let target = try? target(thread, directory, path, followLast: followLast),
+            case .descriptor(let descriptor, _) = target
+        else { return false }
+        defer { target.release() }
+        return isRunning(thread, descriptor: descriptor)
+    }
+
+    private static func isRunning(_ thread: GuestThread, _ status: stat) -> Bool {
+        status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
+            && thread.process.session.runs(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    }
+
     @inline(__always)
     private static func mayPatch(_ files: FileSystemContext, _ status: stat) -> Bool {
         files.tree?.mayPatch(device: UInt64(status.st_dev)) ?? false

@@ -42,13 +42,13 @@ public struct OpenRequest {
     var creates: Bool { flags & (Int(O_CREAT) | VMRUN_O_TMPFILE_BIT) != 0 }
 
     /// Whether the open itself or what is done with the descriptor changes the file system.
-    var modifies: Bool {
+    public var modifies: Bool {
         flags & VMRUN_O_PATH == 0
             && (flags & Int(O_ACCMODE) != Int(O_RDONLY) || flags & (Int(O_TRUNC) | VMRUN_O_TMPFILE_BIT) != 0)
     }
 
     /// A symbolic link at the end is followed.
-    var followsLast: Bool {
+    public var followsLast: Bool {
         flags & VMRUN_O_NOFOLLOW == 0 && flags & Int(O_CREAT | O_EXCL) != Int(O_CREAT | O_EXCL)
     }
 }

@@ -19,10 +19,9 @@ enum Launch {
         HostLayout.ensure()
         InternalDescriptors.configure()
         let session: Session
-        do throws(HostError) { session = try Session() } catch {
+        do throws(HostError) { session = try Session(limit: options.maxProcesses) } catch {
             Message.fail("cannot create the session's shared memory (errno \(error.number))")
         }
-        session.firstProcess = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
 
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }
@@ -34,7 +33,8 @@ enum Launch {
                 RootConfiguration.Bind(hostPath: absolute(bind.host), guestPath: bind.guest, readOnly: bind.isReadOnly))
         }
         configuration.rootPath = absolute(root)
-        let (files, synthetic) = openFiles(configuration, session)
+        let (files, synthetic) = openFiles(configuration, session, sharedMemory: -1)
+        synthetic.sharedMemory.make()
         enterWorkingDirectory(options, files)
 
         let environment = guestEnvironment(options)
@@ -86,7 +86,9 @@ enum Launch {
         return HostPath.textOfDescriptor(Int32(descriptor)) ?? path
     }
 
-    private static func openFiles(_ configuration: RootConfiguration, _ session: Session) -> (FileSystemContext, SyntheticFileSystem) {
+    private static func openFiles(
+        _ configuration: RootConfiguration, _ session: Session, sharedMemory: Int32
+    ) -> (FileSystemContext, SyntheticFileSystem) {
         let isHostRoot = configuration.rootPath == [UInt8(ascii: "/")]
         let tree = SyntheticFileSystem(
             configuration: SyntheticConfiguration(
@@ -94,7 +96,8 @@ enum Launch {
                 binds: configuration.binds.map {
                     SyntheticConfiguration.Bind(host: $0.hostPath, guest: $0.guestPath, readOnly: $0.readOnly)
                 }, arena: Arena.base..<Arena.top), session: session,
-            sharedMemory: isHostRoot ? SharedMemoryDirectory() : SharedMemoryDirectory(sessionName: session.name))
+            sharedMemory: isHostRoot
+                ? SharedMemoryDirectory() : SharedMemoryDirectory(sessionName: session.name, lock: sharedMemory))
         do throws(HostError) {
             let files = try FileSystemContext(configuration: configuration, tree: tree)
             tree.translator = files
@@ -192,7 +195,7 @@ enum Launch {
         guard let configuration = RootConfiguration(decoding: plan.root) else {
             Message.fail("the exec plan names no root")
         }
-        let (files, synthetic) = openFiles(configuration, session)
+        let (files, synthetic) = openFiles(configuration, session, sharedMemory: plan.sharedMemoryDescriptor)
         do throws(ImageError) {
             let program = try PreparedProgram(
                 executable: plan.executable, interpreter: plan.interpreter < 0 ? nil : plan.interpreter,
@@ -207,7 +210,10 @@ enum Launch {
     }
 
     private static func setCloseOnExec(_ plan: ExecPlan) {
-        for descriptor in [plan.sessionDescriptor, plan.kvmDescriptor, plan.notifyDescriptor, plan.executable, plan.interpreter]
+        for descriptor in [
+            plan.sessionDescriptor, plan.kvmDescriptor, plan.sharedMemoryDescriptor, plan.notifyDescriptor, plan.executable,
+            plan.interpreter,
+        ]
         where descriptor >= 0 {
             _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), Int(FD_CLOEXEC))
         }

@@ -26,16 +26,17 @@ private func refusal(_ words: String...) -> String? {
     var expected = Options(command: .run(program: bytes("sh"), arguments: []))
     expected.sysroot = bytes("/root")
     expected.timeout = 30
+    expected.maxProcesses = 20
     expected.workingDirectory = bytes("/tmp=x")
     expected.usesHostFallback = true
     expected.clearsEnvironment = true
     #expect(
         try parse(
-            "--sysroot", "/root", "--timeout", "30", "--workdir", "/tmp=x", "--host-fallback", "--clear-env", "sh")
+            "--sysroot", "/root", "--timeout", "30", "--max-processes", "20", "--workdir", "/tmp=x", "--host-fallback", "--clear-env", "sh")
             == expected)
     #expect(
         try parse(
-            "--sysroot=/root", "--timeout=030", "--workdir=/tmp=x", "--host-fallback", "--clear-env", "--", "sh")
+            "--sysroot=/root", "--timeout=030", "--max-processes=20", "--workdir=/tmp=x", "--host-fallback", "--clear-env", "--", "sh")
             == expected)
 }
 

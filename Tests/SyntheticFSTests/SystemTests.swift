@@ -312,7 +312,8 @@ extension HostProcessTests {
 
         @Test func privateSharedMemory() throws {
             let directory = SharedMemoryDirectory(sessionName: 0x7465_7374 << 32 | UInt64(UInt32(bitPattern: getpid())))
-            defer { directory.remove() }
+            directory.make()
+            defer { directory.release() }
             let system = session.makeFileSystem(sharedMemory: directory)
             guard case .hostDirectory(let path) = system.kind(at: bytes("/dev/shm")) else {
                 Issue.record("no /dev/shm")
@@ -326,8 +327,33 @@ extension HostProcessTests {
             #expect(UInt64(found.st_dev) == SyntheticIdentity.device)
             #expect(UInt64(found.st_ino) == FNV1a.hash(bytes("/dev/shm/sem.x")))
             #expect(system.readlink(bytes("\(me)/fd/\(descriptor)")).map(text) == "/dev/shm/sem.x")
-            directory.remove()
+            directory.release()
             #expect(access(text(path), F_OK) == -1)
+        }
+
+        @Test func sharedMemoryOfTheDeadIsRemoved() throws {
+            func made(_ name: UInt64) -> SharedMemoryDirectory {
+                let directory = SharedMemoryDirectory(sessionName: name << 32 | UInt64(UInt32(bitPattern: getpid())))
+                directory.make()
+                close(creat(text(directory.hostPath) + "/sem.x", 0o600))
+                return directory
+            }
+            let abandoned = made(1)
+            // A child has it too.
+            let child = Int32(vmrun_fork())
+            if child == 0 {
+                while true { pause() }
+            }
+            close(abandoned.lock)
+            let used = made(2)
+            defer { used.release() }
+            #expect(access(text(abandoned.hostPath), F_OK) == 0, "a process has it still")
+            kill(child, SIGKILL)
+            waitpid(child, nil, 0)
+            let next = made(3)
+            defer { next.release() }
+            #expect(access(text(abandoned.hostPath), F_OK) == -1)
+            #expect(access(text(used.hostPath), F_OK) == 0)
         }
     }
 }

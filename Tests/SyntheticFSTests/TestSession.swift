@@ -12,6 +12,7 @@ final class TestSession: SessionDirectory, PathTranslator {
 
     func isMember(_ process: Int32) -> Bool { members_.contains(process) }
     func members() -> [Int32] { members_ }
+    func visibleParent(_ parent: Int32, of process: Int32) -> Int32 { parent }
     func record(of process: Int32) -> ProcessRecord? { processRecord }
     func executablePath(of process: Int32) -> [UInt8]? { executable }
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool { true }

@@ -123,7 +123,7 @@ extension SyscallTable {
         SyscallRow(107, "geteuid"),
         SyscallRow(108, "getegid"),
         SyscallRow(109, "setpgid", .pid, .pid, by: .setpgid),
-        SyscallRow(110, "getppid"),
+        SyscallRow(110, "getppid", by: .getppid),
         SyscallRow(111, "getpgrp"),
         SyscallRow(112, "setsid"),
         SyscallRow(113, "setreuid", .value, .value),

@@ -45,6 +45,9 @@ usage_case("fractional-timeout", "timeout", "--timeout", "1.5", "/bin/true")
 usage_case("timeout-in-words", "timeout", "--timeout", "soon", "/bin/true")
 usage_case("empty-timeout", "timeout", "--timeout", "", "/bin/true")
 usage_case("absurd-timeout", "timeout", "--timeout", "99999999999999999999999", "/bin/true")
+usage_case("negative-process-limit", "max-processes", "--max-processes", "-1", "/bin/true")
+usage_case("process-limit-in-words", "max-processes", "--max-processes", "few", "/bin/true")
+usage_case("process-limit-without-value", "--max-processes", "--max-processes")
 usage_case("missing-sysroot", "/nonexistent/root", "--sysroot", "/nonexistent/root", "/bin/true")
 usage_case("sysroot-is-a-file", "/etc/passwd", "--sysroot", "/etc/passwd", "/bin/true")
 usage_case("missing-bind", "/nonexistent/host", "--bind", "/nonexistent/host:/mnt", "/bin/true")
@@ -196,7 +199,7 @@ def version(context):
 def help_names_every_option(context):
     result = context.guest([], "--help")
     check(result.status == 0 and not result.stderr, result.describe(), result.transcript())
-    for option in ["--sysroot", "--bind", "--host-fallback", "--timeout", "--env", "--clear-env", "--workdir",
+    for option in ["--sysroot", "--bind", "--host-fallback", "--timeout", "--max-processes", "--env", "--clear-env", "--workdir",
                    "--version", "--help", "doctor"]:
         check(option.encode() in result.stdout, f"{option} is not explained", result.transcript())
 

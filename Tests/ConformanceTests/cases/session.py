@@ -1,0 +1,152 @@
+"""What a session may make, whom it reaches, and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+
+from harness import process
+from harness.context import ENVIRONMENT, scratch
+from harness.registry import case, check
+
+
+@case()
+def process_limit(context):
+    """LB-10: --max-processes is exact, also for fork bombs."""
+    for variant in ["static-musl", "dynamic-glibc"]:
+        result = context.guest([context.fixture("process/limit", variant)], "--max-processes", "16", timeout=60)
+        check(result.status == 0, result.describe(), result.transcript())
+
+
+@case()
+def shell_fork_bomb(context):
+    """A shell's bomb meets the limit, and one kill ends it."""
+    script = "bomb() { bomb | bomb & }; bomb; sleep 1; kill -9 -1; echo survived"
+    result = context.guest(["/bin/sh", "-c", script], "--max-processes", "30", sysroot=context.busybox, timeout=60)
+    check(b"can't fork" in result.stderr, "no fork was refused", result.transcript())
+    check(b"survived" in result.stdout, "the shell did not survive", result.transcript())
+
+
+@case()
+def one_process_only(context):
+    result = context.guest(["/bin/sh", "-c", "exec sh -c 'exec /bin/echo alone'"], "--max-processes", "1",
+                           sysroot=context.busybox)
+    check(result.stdout == b"alone\n", result.describe(), result.transcript())
+    result = context.guest(["/bin/sh", "-c", "/bin/ls; echo not reached"], "--max-processes", "1",
+                           sysroot=context.busybox)
+    check(result.status != 0 and b"can't fork" in result.stderr, result.describe(), result.transcript())
+
+
+@case()
+def outsiders_are_out_of_reach(context):
+    """A process of the host in vmrun's own process group: nothing reaches it."""
+    with scratch() as folder:
+        outsider = folder / "outsider"
+        command = context.under_vmrun([context.fixture("process/reach"), "$OUTSIDER"])
+        script = f"sleep 60 & echo $! > {outsider}; OUTSIDER=$!; {' '.join(command)}; echo status $?"
+        output = folder / "output"
+        with open(output, "wb") as file:
+            shell = subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                     env=ENVIRONMENT, start_new_session=True)
+        pid = 0
+        try:
+            process.wait_until(shell.pid, 30)
+            pid = int(outsider.read_text())
+            text = output.read_text(errors="replace")
+            check("status 0" in text, "not everything was refused", text)
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            check(fields[0] == "S", f"the outsider is in state {fields[0]}", text)
+            check(fields[16] == "0", f"the outsider has nice value {fields[16]}", text)
+            check(os.sched_getaffinity(pid) == os.sched_getaffinity(0), "the outsider's processors changed", text)
+        finally:
+            try:
+                os.killpg(shell.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            shell.wait()
+            process.reap_leftovers(0)
+
+
+def resident(pid):
+    """KiB of the host's memory that a process has."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+@case()
+def memory_of_spawned_programs_comes_back(context):
+    """LB-2: the parent's memory stays the same over 1000 programs."""
+    command = context.under_vmrun([context.fixture("process/spawns")])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/") as guest:
+        sizes = []
+        try:
+            for _ in range(4):
+                guest.stdin.write(b"fork 250\n")
+                guest.stdin.flush()
+                check(guest.stdout.readline() == b"done\n", "the fixture failed")
+                sizes.append(resident(guest.pid))
+            guest.stdin.close()
+            check(guest.wait(30) == 0, f"ended with {guest.returncode}")
+        finally:
+            guest.kill()
+    check(sizes[3] - sizes[0] < 1024, f"the parent grew: {sizes} KiB")
+
+
+@case()
+def nothing_stays(context):
+    """The small form of `make soak`."""
+    command = ["/usr/bin/python3", str(context.repository / "Tests/Tools/soak.py"), "--rounds", "30", "--others",
+               "--vmrun", str(context.vmrun), "--root", str(context.busybox)]
+    result = context.run(command, timeout=240)
+    check(result.status == 0, "something was left behind", result.transcript())
+    check(not result.leaked, "processes were left behind: " + "; ".join(result.leaked), result.transcript())
+
+
+@case()
+def shared_memory_of_a_killed_session(context):
+    """Its directory goes with the next session; one that is in use stays."""
+    directories = set(os.listdir("/dev/shm"))
+    command = context.under_vmrun(["/bin/sh", "-c", "echo x > /dev/shm/file; echo ready; read line; cat /dev/shm/file"],
+                                  sysroot=context.busybox)
+
+    def start():
+        guest = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/")
+        check(guest.stdout.readline() == b"ready\n", "the guest did not start")
+        mine = next(name for name in set(os.listdir("/dev/shm")) - directories
+                    if os.path.exists(f"/dev/shm/{name}/file"))
+        directories.add(mine)
+        return guest, f"/dev/shm/{mine}"
+
+    killed, abandoned = start()
+    used, kept = start()
+    try:
+        killed.kill()
+        killed.communicate()
+        subprocess.run(context.under_vmrun(["/bin/true"], sysroot=context.busybox), env=ENVIRONMENT, cwd="/", timeout=30,
+                       check=True)
+        check(not os.path.exists(abandoned), "the killed session's directory stayed")
+        check(os.path.exists(kept), "a living session's directory is gone")
+        output, _ = used.communicate(b"\n", timeout=20)
+        check(output == b"x\n" and used.returncode == 0, f"the living session: {output}, {used.returncode}")
+        check(not os.path.exists(kept), "its directory stayed after an orderly end")
+    finally:
+        killed.kill()
+        used.kill()
+        killed.wait()
+        used.wait()
+
+
+@case()
+def shared_memory_lives_as_long_as_a_member(context):
+    """A daemon keeps it when the session's first process ends, and takes it along."""
+    script = "(sleep 1; cat /dev/shm/file) & echo x > /dev/shm/file"
+    before = {name for name in os.listdir("/dev/shm") if name.startswith("vmrun-")}
+    command = context.under_vmrun(["/bin/sh", "-c", script], sysroot=context.busybox)
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/",
+                            timeout=30, check=False)
+    # The pipe ends with the daemon.
+    check(result.stdout == b"x\n", f"the daemon read {result.stdout}")
+    process.reap_leftovers()
+    after = {name for name in os.listdir("/dev/shm") if name.startswith("vmrun-")}
+    for name in after - before:
+        check(not os.path.exists(f"/dev/shm/{name}/file"), "the directory stayed")
