@@ -30,6 +30,8 @@ final class SessionTable {
         static let limit = 16
         /// No slot from here up was ever used.
         static let used = 20
+        /// Counts reservations.
+        static let number = 24
     }
 
     /// A slot kept for a child.
@@ -103,6 +105,15 @@ final class SessionTable {
         }
     }
 
+    /// Two threads of one process may reserve one slot in the same tick, one after the other: their words must differ.
+    private func nextNumber() -> UInt8 {
+        let counter = (base + Header.number).assumingMemoryBound(to: Int32.self)
+        while true {
+            let seen = vmrun_atomic_load(counter)
+            if vmrun_atomic_exchange_if(counter, seen, seen &+ 1) != 0 { return UInt8(truncatingIfNeeded: seen) }
+        }
+    }
+
     // MARK: Index
 
     private func entry(_ index: Int) -> UnsafeMutablePointer<UInt64> {
@@ -123,7 +134,7 @@ final class SessionTable {
     /// A slot for a child of the calling process; nil where the session is full.
     func reserve() -> Reservation? {
         let own = Self.ownProcess
-        let mine = SlotWord.reserved(by: own, at: SlotWord.now())
+        let mine = SlotWord.reserved(by: own, number: nextNumber(), at: SlotWord.now())
         var hasSwept = false
         while true {
             for index in 0..<limit {
@@ -187,9 +198,9 @@ final class SessionTable {
 
     /// The slot of a member, alive or not.
     func find(_ pid: Int32) -> Int? {
-        var found: (index: Int, tick: UInt64)?
+        var found: (index: Int, word: SlotWord)?
         forEachMember(pid) { index, word in
-            if found.map({ $0.tick < word.tick }) ?? true { found = (index, word.tick) }
+            if found.map({ word.isYounger(than: $0.word) }) ?? true { found = (index, word) }
         }
         return found?.index
     }
@@ -218,7 +229,7 @@ final class SessionTable {
         for index in 0..<used {
             let word = word(index)
             guard word.isReserved && processes.contains(word.pid) else { continue }
-            if let life = ProcessStat.life(word.pid), !life.isZombie, life.startTick <= word.tick {
+            if let life = ProcessStat.life(word.pid), !life.isZombie, word.isFrom(life.startTick) {
                 found = true
             } else {
                 _ = exchange(index, word, .free)
@@ -234,7 +245,7 @@ final class SessionTable {
             guard word.isMember, let record = records.read(index)?.record, record.executableInode == inode,
                 record.executableDevice == device, let life = ProcessStat.life(word.pid)
             else { continue }
-            if !life.isZombie && life.startTick <= word.tick { return true }
+            if !life.isZombie && word.isFrom(life.startTick) { return true }
         }
         return false
     }
@@ -258,7 +269,7 @@ final class SessionTable {
             if result == -Int(ESRCH) { return false }
         }
         guard let life = ProcessStat.life(word.pid) else { return false }
-        return life.startTick <= word.tick
+        return word.isFrom(life.startTick)
     }
 
     private static var ownProcess: Int32 { Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid))) }

@@ -6,11 +6,13 @@ import Host
 struct SlotWord: Equatable {
     let raw: UInt64
 
-    // Bits 0 to 21: a pid, of which the kernel has at most 2^22. Bits 22 and 23: the state. From 24 up: a time in ticks.
+    // Bits 0 to 21: a pid, of which the kernel has at most 2^22. Bits 22 and 23: the state. Bits 24 to 31: a number that tells
+    // one thread's reservation from another's. Bits 32 to 63: a time in ticks, which come back after 497 days.
     private static let pidMask: UInt64 = (1 << 22) - 1
     private static let reservedBit: UInt64 = 1 << 22
     private static let memberBit: UInt64 = 1 << 23
-    private static let tickShift: UInt64 = 24
+    private static let numberShift: UInt64 = 24
+    private static let tickShift: UInt64 = 32
 
     /// Nobody's.
     static let free = SlotWord(raw: 0)
@@ -18,8 +20,9 @@ struct SlotWord: Equatable {
     init(raw: UInt64) { self.raw = raw }
 
     /// Kept by `pid` for a child that it is about to make.
-    static func reserved(by pid: Int32, at tick: UInt64) -> SlotWord {
-        SlotWord(raw: tick << tickShift | reservedBit | UInt64(UInt32(bitPattern: pid)) & pidMask)
+    static func reserved(by pid: Int32, number: UInt8, at tick: UInt64) -> SlotWord {
+        SlotWord(
+            raw: tick << tickShift | UInt64(number) << numberShift | reservedBit | UInt64(UInt32(bitPattern: pid)) & pidMask)
     }
 
     /// Of the process `pid`, which exists at `tick`.
@@ -32,7 +35,13 @@ struct SlotWord: Equatable {
     /// The member, or who made the reservation.
     var pid: Int32 { Int32(truncatingIfNeeded: raw & Self.pidMask) }
     /// When `pid` was certainly alive.
-    var tick: UInt64 { raw >> Self.tickShift }
+    private var tick: UInt32 { UInt32(truncatingIfNeeded: raw >> Self.tickShift) }
+
+    /// Whether a process of this pid that started at `start` is the one that was alive at the word's time.
+    func isFrom(_ start: UInt64) -> Bool { Int32(bitPattern: tick &- UInt32(truncatingIfNeeded: start)) >= 0 }
+
+    /// Whether this word is younger than another one of the same pid.
+    func isYounger(than other: SlotWord) -> Bool { Int32(bitPattern: tick &- other.tick) > 0 }
 
     /// Now, in the unit of a process's start time: USER_HZ ticks of CLOCK_BOOTTIME.
     static func now() -> UInt64 {

@@ -178,6 +178,31 @@ private func waitForEnd(_ pid: Int32) {
         end(pid)
     }
 
+    /// Thread A reserves; its child ends and is removed; thread B takes the slot in the same tick; A commits late.
+    @Test func aLateCommitTakesNobodysPlace() throws {
+        let table = try SessionTable(limit: 1)
+        for _ in 0..<100 {
+            let first = try #require(table.reserve())
+            #expect(table.commit(first, 4_000_001))
+            table.remove(4_000_001)
+            let second = try #require(table.reserve())
+            #expect(second.index == first.index)
+            #expect(!table.commit(first, 4_000_001))
+            #expect(table.commit(second, 4_000_002))
+            table.remove(4_000_002)
+        }
+    }
+
+    @Test func timesMayComeRound() {
+        #expect(SlotWord.member(1, at: 100).isFrom(100))
+        #expect(!SlotWord.member(1, at: 100).isFrom(101))
+        #expect(SlotWord.member(1, at: 1 << 32 + 5).isFrom(1 << 32 - 5))
+        #expect(!SlotWord.member(1, at: 1 << 32 - 5).isFrom(1 << 32 + 5))
+        #expect(SlotWord.member(1, at: 7).isYounger(than: .member(1, at: 6)))
+        #expect(SlotWord.member(4_194_303, at: .max).pid == 4_194_303)
+        #expect(SlotWord.reserved(by: 4_194_303, number: 255, at: 0).pid == 4_194_303)
+    }
+
     @Test func theDeadAreSweptBeforeTheTableGrows() throws {
         let table = try SessionTable(limit: .max)
         var highest = 0
