@@ -114,7 +114,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
 }
 
 @Test func statCountsFieldsBehindTheName() {
-    let host = "42 (a) R (b) S 1001 2 3 4 5 6 7 8 9 10 11 12 13 14 20 0 9 0 777 5000000 300 "
+    let host = "42 (a) R (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 20 0 9 0 777 5000000 300 "
         + "18446744073709551615 11 12 13 0 0 0 0 5 6 0 0 0 17 0 0 0 0 0 0 31 32 33 34 35 36 37 0\n"
     var record = ProcessRecord()
     record.codeStart = 101
