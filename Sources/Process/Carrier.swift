@@ -32,6 +32,8 @@ final class Carrier {
     private let stage: UnsafeMutablePointer<Int32>
     private var birth: Birth?
     private static let hostStackSize: UInt64 = 512 << 10
+    /// So many stay idle while new ones are made: a carrier's thread id comes back with it, where the kernel's come back late.
+    static let resting = 32
     /// The name of a parked carrier in /proc, by which other processes leave it out.
     static let parkedName: StaticString = "vmrun-parked"
 

@@ -33,8 +33,17 @@ extension GuestThread {
     }
 
     private func takeCarrier() throws(GuestErrno) -> Carrier {
-        if let idle = process.threadsLock.withLock({ process.idleCarriers.popLast() }) { return idle }
-        return try Carrier(process.machine)
+        if let rested = takeIdleCarrier(leaving: Carrier.resting) { return rested }
+        do throws(GuestErrno) { return try Carrier(process.machine) } catch {
+            // Better an id that was in use a moment ago than no thread.
+            guard let idle = takeIdleCarrier(leaving: 0) else { throw error }
+            return idle
+        }
+    }
+
+    /// The carrier that has been idle for longest, where more than `resting` are.
+    private func takeIdleCarrier(leaving resting: Int) -> Carrier? {
+        process.threadsLock.withLock { process.idleCarriers.count > resting ? process.idleCarriers.removeFirst() : nil }
     }
 
     /// exit(2): ends this thread, and the process with it where it is the last. Afterwards the run loop returns.

@@ -59,7 +59,7 @@ class Run:
 
     def some(self, results, directory):
         """Run tests until all are done, or one ends the process or hangs; say how it ended."""
-        environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C.UTF-8", "TMPDIR": directory,
+        environment = {"PATH": os.environ["PATH"], "HOME": directory, "LC_ALL": "C.UTF-8", "TMPDIR": directory,
                        "CPYTHON_TESTS": " ".join(self.patterns)}
         # Below a shell, for some tests ask about their parent, and vmrun's own is no process of the guest's.
         command = [*self.prefix, "/bin/sh", "-c", '"$@"; exit $?', "sh", PYTHON, str(HERE / "runner.py"), str(results), self.module]
