@@ -2,22 +2,86 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "vmrun_syscall.h"
+#include "vmrun_thread.h"
 
 #define PAGE 4096u
 
-extern const char vmrun_copy_insn[], vmrun_copy_fault[], vmrun_zero_insn[], vmrun_zero_fault[], vmrun_load32_insn[],
-    vmrun_store32_insn[], vmrun_exchange32_insn[], vmrun_word_fault[];
+#define ROUTINE(name) \
+    extern const char vmrun_##name##_begin[], vmrun_##name##_insn[], vmrun_##name##_fault[], vmrun_##name##_slow[]
+ROUTINE(copy);
+ROUTINE(zero);
+ROUTINE(store32);
+
+// Not a table of pointers: a position-independent image would have to relocate it.
+#define FIND(ip, condition, answer)                                                         \
+    do {                                                                                    \
+        if (condition(ip, copy)) return (uintptr_t)vmrun_copy_##answer;                     \
+        if (condition(ip, zero)) return (uintptr_t)vmrun_zero_##answer;                     \
+        if (condition(ip, store32)) return (uintptr_t)vmrun_store32_##answer;               \
+        return 0;                                                                           \
+    } while (0)
+#define AT_INSTRUCTION(ip, name) ((ip) == (uintptr_t)vmrun_##name##_insn)
+#define BETWEEN(ip, name) ((ip) >= (uintptr_t)vmrun_##name##_begin && (ip) <= (uintptr_t)vmrun_##name##_insn)
 
 uintptr_t vmrun_copy_fixup(uintptr_t ip)
 {
-    if (ip == (uintptr_t)vmrun_copy_insn)
-        return (uintptr_t)vmrun_copy_fault;
-    if (ip == (uintptr_t)vmrun_zero_insn)
-        return (uintptr_t)vmrun_zero_fault;
-    if (ip == (uintptr_t)vmrun_load32_insn || ip == (uintptr_t)vmrun_store32_insn ||
-        ip == (uintptr_t)vmrun_exchange32_insn)
-        return (uintptr_t)vmrun_word_fault;
+    FIND(ip, AT_INSTRUCTION, fault);
+}
+
+uintptr_t vmrun_copy_slow_path(uintptr_t ip)
+{
+    FIND(ip, BETWEEN, slow);
+}
+
+// What the assembly goes on with where a fault would be deadly. The kernel's own copy between two ranges of one process
+// touches the local range as read(2) and write(2) do: it grows stacks and answers EFAULT. So the guest's is the local one.
+static size_t transfer(long call, const void *own, const void *guest, size_t length)
+{
+    const struct vmrun_thread *thread = vmrun_thread_self();
+    long self = thread ? thread->tid : vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    struct iovec local = {(void *)guest, length}, remote = {(void *)own, length};
+    long done = vmrun_syscall(call, self, (long)&local, 1, (long)&remote, 1, 0);
+    if (done == -EPERM || done == -ENOSYS) {
+        // A sandbox around vmrun forbids it. Most copies do not fault.
+        if (call == SYS_process_vm_readv)
+            memcpy((void *)guest, own, length);
+        else
+            memcpy((void *)own, guest, length);
+        return 0;
+    }
+    return done > 0 ? length - (size_t)done : length;
+}
+
+__attribute__((used)) size_t vmrun_copy_by_kernel(void *destination, const void *source, size_t length)
+{
+    if (length == 0)
+        return 0;
+    if ((uintptr_t)destination < VMRUN_ARENA_TOP)
+        return transfer(SYS_process_vm_readv, source, destination, length);
+    return transfer(SYS_process_vm_writev, destination, source, length);
+}
+
+__attribute__((used)) size_t vmrun_zero_by_kernel(char *destination, size_t length)
+{
+    static const char zeroes[PAGE];
+    while (length) {
+        size_t part = length < sizeof zeroes ? length : sizeof zeroes;
+        size_t left = transfer(SYS_process_vm_readv, zeroes, destination, part);
+        length -= part - left;
+        if (left)
+            return length;
+        destination += part;
+    }
     return 0;
+}
+
+__attribute__((used)) long vmrun_store32_by_kernel(void *address, uint32_t value)
+{
+    return transfer(SYS_process_vm_readv, &value, address, sizeof value) ? -EFAULT : 0;
 }
 
 long vmrun_copy_string(char *destination, const char *source, size_t capacity, const char *limit)

@@ -7,10 +7,7 @@
 #include "vmrun_syscall.h"
 #include "vmrun_thread.h"
 
-// The handler's answer for a call that has not been made yet.
-#define UNSTARTED (-0x7fff0001L)
-
-long vmrun_guest_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6]);
+#define BIT(signal) (1ull << ((signal)-1))
 
 static int make_timer(struct vmrun_thread *thread)
 {
@@ -35,21 +32,46 @@ static void arm(const struct vmrun_thread *thread, long nanoseconds)
     vmrun_syscall(SYS_timer_settime, thread->guard_timer, 0, (long)&time, 0, 0, 0);
 }
 
+static int kick_is_pending(void)
+{
+    uint64_t pending = 0;
+    vmrun_syscall(SYS_rt_sigpending, (long)&pending, 8, 0, 0, 0, 0);
+    return (pending & BIT(VMRUN_KICK_SIGNAL)) != 0;
+}
+
+static void mask_kick(int how)
+{
+    uint64_t mask = BIT(VMRUN_KICK_SIGNAL);
+    vmrun_syscall(SYS_rt_sigprocmask, how, (long)&mask, 0, 8, 0, 0);
+}
+
 // The guest is inside its call already, and a signal has come: what happens now depends on whether the call would sleep,
-// which only the kernel can tell. So the call is made, with a timer that interrupts it when it does sleep. The kick's
-// disposition has SA_RESTART, so the kernel also tells whether this call is one that restarts.
+// which only the kernel can tell. So the call is made, with everything blocked but the kick, and a timer that kicks when it does
+// sleep. The kick's disposition has SA_RESTART, so the kernel also tells whether this call is one that restarts.
 static long guarded_syscall(struct vmrun_thread *thread, long number, const uint64_t args[6])
 {
     if (!thread->has_guard_timer && !make_timer(thread))
         return VMRUN_ERESTART;
+    if (thread->call_mask) {
+        // One that the call's own mask would hold back came before the call.
+        if (*thread->call_mask & BIT(thread->captured))
+            return VMRUN_ERESTART;
+        *thread->call_mask = ~BIT(VMRUN_KICK_SIGNAL);
+    }
     const uint32_t none = 0;
-    long result;
+    long result = VMRUN_ERESTART;
     for (long delay = 20000;; delay = delay < 100000000 ? delay * 4 : delay) {
+        // One of the guest's own would take the kick's way. Then the captured one counts as having come before the call.
+        if (kick_is_pending())
+            break;
+        mask_kick(SIG_UNBLOCK);
         arm(thread, delay);
         result = vmrun_guest_syscall(&none, number, args);
         arm(thread, 0);
-        if (result != UNSTARTED)
+        mask_kick(SIG_BLOCK);
+        if (result != VMRUN_UNSTARTED)
             break;
+        result = VMRUN_ERESTART;
     }
     if (result == VMRUN_ERESTART && thread->captured && !vmrun_restarts(thread->captured))
         return -4; // EINTR
@@ -59,7 +81,7 @@ static long guarded_syscall(struct vmrun_thread *thread, long number, const uint
 long vmrun_interruptible_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6])
 {
     long result = vmrun_guest_syscall(attention, number, args);
-    if (result != UNSTARTED)
+    if (result != VMRUN_UNSTARTED)
         return result;
     struct vmrun_thread *thread = vmrun_thread_self();
     // A kick alone is nothing that the guest may notice.

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -28,7 +29,11 @@ struct kernel_sigaction {
 
 #define KERNEL_SA_RESTORER 0x04000000ul
 #define BIT(signal) (1ull << ((signal)-1))
-#define NEVER_BLOCKED (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(VMRUN_KICK_SIGNAL))
+// Marks the kick's host disposition where the guest's own has no SA_RESTART: the host's always has it (interruptible.c). The
+// kernel keeps the flag and looks at it for SIGCHLD only.
+#define SA_GUEST_INTERRUPTS SA_NOCLDSTOP
+// Marks a signal that the guest ignores, but vmrun needs its handler for.
+#define SA_GUEST_IGNORES SA_NOCLDWAIT
 
 extern const char vmrun_isc_begin[], vmrun_isc_syscall[], vmrun_isc_end[], vmrun_isc_unstarted[], vmrun_isc_restart[];
 
@@ -44,8 +49,9 @@ __asm__(".text\n"
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.gregs[REG_RIP])
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.gregs[REG_RAX])
 
-#define CONTEXT_IS_FAULT_AT(c, address) \
+#define CONTEXT_IS_PAGE_FAULT_AT(c, address) \
     ((c)->uc_mcontext.gregs[REG_TRAPNO] == 14 && (uintptr_t)(c)->uc_mcontext.gregs[REG_CR2] == (address))
+#define CONTEXT_IS_PROTECTION_FAULT(c) ((c)->uc_mcontext.gregs[REG_TRAPNO] == 13)
 
 // The stub clears RCX, SYSCALL puts the address behind itself there, and the kernel keeps it when it rewinds.
 static int call_was_made(const ucontext_t *context)
@@ -55,23 +61,20 @@ static int call_was_made(const ucontext_t *context)
 #elif defined(__aarch64__)
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.pc)
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.regs[0])
-#define CONTEXT_IS_FAULT_AT(c, address) ((uintptr_t)(c)->uc_mcontext.fault_address == (address))
+#define CONTEXT_IS_PAGE_FAULT_AT(c, address) ((uintptr_t)(c)->uc_mcontext.fault_address == (address))
+#define CONTEXT_IS_PROTECTION_FAULT(c) 0
 #endif
 
-int vmrun_deferred_index(int signal)
+// Signals whose default action vmrun replaces by a sentence where the fault was its own.
+static int is_fault_signal(int signal)
 {
-    switch (signal) {
-    case SIGSEGV: return 0;
-    case SIGBUS: return 1;
-    case VMRUN_KICK_SIGNAL: return 2;
-    default: return -1;
-    }
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
 }
 
-int vmrun_is_always_captured(int signal)
+// Signals whose handler vmrun cannot be without: copies of guest memory fault.
+static int is_always_captured(int signal)
 {
-    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP ||
-           signal == VMRUN_KICK_SIGNAL;
+    return signal == SIGSEGV || signal == SIGBUS;
 }
 
 // A fault in vmrun's own code: say so, and never as if the guest had died by it.
@@ -100,7 +103,7 @@ static void leave_guest(struct vmrun_thread *thread, uint32_t why)
 }
 
 // Whether the kernel reports a fault of the instruction at hand. A signal that somebody sent may have any si_code: a child's
-// exit signal can be SIGSEGV with CLD_EXITED, which is the number of SEGV_MAPERR.
+// exit signal can be SIGSEGV with CLD_EXITED, which is the number of SEGV_MAPERR, and a process may queue itself what it likes.
 static int is_own_fault(int signal, const siginfo_t *info, const ucontext_t *context)
 {
     if (info->si_code <= 0)
@@ -108,7 +111,8 @@ static int is_own_fault(int signal, const siginfo_t *info, const ucontext_t *con
     switch (signal) {
     case SIGSEGV:
     case SIGBUS:
-        return info->si_code == SI_KERNEL || CONTEXT_IS_FAULT_AT(context, (uintptr_t)info->si_addr);
+        return info->si_code == SI_KERNEL ? CONTEXT_IS_PROTECTION_FAULT(context)
+                                          : CONTEXT_IS_PAGE_FAULT_AT(context, (uintptr_t)info->si_addr);
     case SIGILL:
     case SIGFPE:
     case SIGTRAP:
@@ -116,6 +120,33 @@ static int is_own_fault(int signal, const siginfo_t *info, const ucontext_t *con
     default:
         return 0;
     }
+}
+
+static uint64_t host_flags(int signal)
+{
+    struct kernel_sigaction action = {0};
+    vmrun_syscall(SYS_rt_sigaction, signal, 0, (long)&action, 8, 0, 0);
+    return action.flags;
+}
+
+// A signal that the guest ignores must not end its call. Where the kernel has ended it all the same it is made again, with a
+// relative time-out from the beginning.
+static void resume_call(ucontext_t *context)
+{
+    uintptr_t ip = CONTEXT_IP(context);
+    int rewound = ip >= (uintptr_t)vmrun_isc_begin && ip <= (uintptr_t)vmrun_isc_syscall && call_was_made(context);
+    if (rewound || (ip == (uintptr_t)vmrun_isc_end && CONTEXT_RESULT(context) == -EINTR))
+        CONTEXT_IP(context) = (uintptr_t)vmrun_isc_restart;
+}
+
+// The interrupted code goes on with every signal blocked.
+static void block_everything(ucontext_t *context)
+{
+    *(uint64_t *)&context->uc_sigmask = ~0ull;
+    vmrun_faults_blocked = 1;
+    uintptr_t slow = vmrun_copy_slow_path(CONTEXT_IP(context));
+    if (slow)
+        CONTEXT_IP(context) = slow;
 }
 
 static void handler(int signal, siginfo_t *info, void *opaque)
@@ -138,26 +169,18 @@ static void handler(int signal, siginfo_t *info, void *opaque)
                   (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE;
     if (is_kick) {
         leave_guest(thread, VMRUN_ATTENTION_KICK);
+    } else if (is_always_captured(signal) && host_flags(signal) & SA_GUEST_IGNORES) {
+        resume_call(context);
+        return;
     } else {
-        uint64_t *mask = (uint64_t *)&context->uc_sigmask;
-        int index = vmrun_deferred_index(signal);
-        if (index >= 0 && (thread->captured || (thread->blocked & BIT(signal)))) {
-            if (!(thread->deferred & (1u << index))) {
-                thread->deferred_info[index] = *info;
-                thread->deferred |= 1u << index;
-            }
-            if (thread->blocked & BIT(signal))
-                return;
+        // One at a time. Only the kick's number can come while one is held (interruptible.c): it goes back to the kernel.
+        if (thread->captured) {
+            vmrun_requeue(signal, info);
         } else {
-            // One at a time: a second one, in the instant in which the mask is being opened, goes back to the kernel.
-            if (thread->captured) {
-                vmrun_requeue(signal, info);
-            } else {
-                thread->captured_info = *info;
-                thread->captured = signal;
-            }
-            *mask = ~NEVER_BLOCKED;
+            thread->captured_info = *info;
+            thread->captured = signal;
         }
+        block_everything(context);
         leave_guest(thread, VMRUN_ATTENTION_SIGNAL);
     }
 
@@ -167,6 +190,9 @@ static void handler(int signal, siginfo_t *info, void *opaque)
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_unstarted;
     } else if (CONTEXT_RESULT(context) == SYS_restart_syscall) {
         // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
+        CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
+        CONTEXT_RESULT(context) = -EINTR;
+    } else if (!is_kick && signal == VMRUN_KICK_SIGNAL && !vmrun_restarts(signal)) {
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
     } else {
@@ -184,15 +210,33 @@ static long set_action(int signal, uintptr_t function, uint64_t flags)
     return vmrun_syscall(SYS_rt_sigaction, signal, (long)&action, 0, 8, 0, 0);
 }
 
+// What the kernel does with pending signals that become ignored.
+static void drop_pending(int signal)
+{
+    const struct timespec at_once = {0, 0};
+    uint64_t set = BIT(signal);
+    while (vmrun_syscall(SYS_rt_sigtimedwait, (long)&set, 0, (long)&at_once, 8, 0, 0) == signal)
+        continue;
+}
+
 long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint64_t flags)
 {
-    if (vmrun_is_always_captured(signal))
-        return set_action(signal, (uintptr_t)handler, flags & ~(uint64_t)SA_RESETHAND);
-    switch (disposition) {
-    case VMRUN_DISPOSITION_DEFAULT: return set_action(signal, (uintptr_t)SIG_DFL, flags);
-    case VMRUN_DISPOSITION_IGNORE: return set_action(signal, (uintptr_t)SIG_IGN, flags);
-    default: return set_action(signal, (uintptr_t)handler, flags);
+    if (is_always_captured(signal)) {
+        flags &= SA_RESTART;
+        if (signal == VMRUN_KICK_SIGNAL)
+            flags = flags ? SA_RESTART : SA_RESTART | SA_GUEST_INTERRUPTS;
+        if (disposition == VMRUN_DISPOSITION_IGNORE)
+            flags = SA_RESTART | SA_GUEST_IGNORES;
+        long result = set_action(signal, (uintptr_t)handler, flags);
+        if (disposition == VMRUN_DISPOSITION_IGNORE)
+            drop_pending(signal);
+        return result;
     }
+    if (disposition == VMRUN_DISPOSITION_IGNORE)
+        return set_action(signal, (uintptr_t)SIG_IGN, flags);
+    if (is_fault_signal(signal))
+        return set_action(signal, (uintptr_t)handler, flags & ~(uint64_t)SA_RESETHAND);
+    return set_action(signal, disposition == VMRUN_DISPOSITION_DEFAULT ? (uintptr_t)SIG_DFL : (uintptr_t)handler, flags);
 }
 
 int vmrun_is_ignored(int signal)
@@ -204,22 +248,40 @@ int vmrun_is_ignored(int signal)
 
 void vmrun_install_handlers(void)
 {
+    vmrun_set_host_mask(~0ull);
     for (int signal = 1; signal <= 64; signal++)
-        if (vmrun_is_always_captured(signal))
-            set_action(signal, (uintptr_t)handler, signal == VMRUN_KICK_SIGNAL ? SA_RESTART : 0);
+        if (is_always_captured(signal) || (is_fault_signal(signal) && !vmrun_is_ignored(signal)))
+            vmrun_set_disposition(signal, VMRUN_DISPOSITION_DEFAULT, 0);
 }
 
 int vmrun_restarts(int signal)
 {
-    struct kernel_sigaction action = {0};
-    vmrun_syscall(SYS_rt_sigaction, signal, 0, (long)&action, 8, 0, 0);
-    return (action.flags & SA_RESTART) != 0;
+    uint64_t flags = host_flags(signal);
+    return flags & SA_RESTART && !(signal == VMRUN_KICK_SIGNAL && flags & SA_GUEST_INTERRUPTS);
 }
 
 void vmrun_set_host_mask(uint64_t mask)
 {
-    mask &= ~NEVER_BLOCKED;
-    vmrun_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, 8, 0, 0);
+    struct vmrun_thread *thread = vmrun_thread_self();
+    int blocks_faults = (mask & (BIT(SIGSEGV) | BIT(SIGBUS))) != 0;
+    vmrun_faults_blocked = 1;
+    if (mask == ~0ull || !thread) {
+        vmrun_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, 8, 0, 0);
+        if (!blocks_faults)
+            vmrun_faults_blocked = 0;
+        return;
+    }
+    // Made like a call of the guest's: a signal that is captured before it leaves everything blocked.
+    const uint64_t args[6] = {SIG_SETMASK, (uint64_t)(uintptr_t)&mask, 0, 8};
+    while (!thread->captured) {
+        // Before the mask opens: a handler that runs from then on sets it again.
+        if (!blocks_faults)
+            vmrun_faults_blocked = 0;
+        if (vmrun_guest_syscall((const volatile uint32_t *)&thread->captured, SYS_rt_sigprocmask, args) !=
+            VMRUN_UNSTARTED)
+            return;
+        vmrun_faults_blocked = 1;
+    }
 }
 
 long vmrun_kick(int32_t tid)
@@ -231,6 +293,11 @@ long vmrun_kick(int32_t tid)
     info.si_pid = (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
     info.si_value.sival_ptr = (void *)(uintptr_t)VMRUN_KICK_VALUE;
     return vmrun_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, VMRUN_KICK_SIGNAL, (long)&info, 0, 0);
+}
+
+int vmrun_takes_kick(const struct vmrun_thread *thread)
+{
+    return !(thread->blocked & BIT(VMRUN_KICK_SIGNAL));
 }
 
 void vmrun_die_by_signal(int signal)

@@ -10,6 +10,7 @@
 #include "vmrun_syscall.h"
 
 static __thread struct vmrun_thread *self;
+__thread uint32_t vmrun_faults_blocked = 1;
 
 struct vmrun_thread *vmrun_thread_self(void)
 {
@@ -19,6 +20,8 @@ struct vmrun_thread *vmrun_thread_self(void)
 void vmrun_thread_attach(struct vmrun_thread *thread)
 {
     self = thread;
+    // Another process may have run on this thread-local storage (a vfork helper). The next mask that is set says how it is.
+    vmrun_faults_blocked = 1;
     if (thread)
         thread->tid = (int32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }

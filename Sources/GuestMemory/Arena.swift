@@ -8,7 +8,7 @@ public enum Arena {
     /// First usable address: below it lies what vm.mmap_min_addr keeps from everyone.
     public static let base: UInt64 = 0x1_0000
     /// First address beyond. Position-independent images, heaps and stacks of the host are placed above it.
-    public static let top: UInt64 = 0x5400_0000_0000
+    public static let top: UInt64 = UInt64(VMRUN_ARENA_TOP)
 
     /// Whether [address, address + length) lies in the arena; a zero length is a point that may touch the end.
     @inlinable

@@ -20,6 +20,10 @@ public struct GuestFault {
         self.errorCode = errorCode
         self.faultAddress = faultAddress
     }
+
+    /// Whether the context stands at the instruction, which will fault again when it runs again. Behind it for the traps: #DB,
+    /// #BP, #OF.
+    public var isRestartable: Bool { trap != 1 && trap != 3 && trap != 4 }
 }
 
 /// What a stay in the guest ended with.

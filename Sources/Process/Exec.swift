@@ -59,11 +59,14 @@ extension GuestThread {
             plan.sharedMemoryDescriptor, plan.notifyDescriptor,
         ]
         setCloseOnExec(inherited, false)
-        // Pending signals survive an exec. The fresh image opens the mask when it is ready.
-        signals.returnToKernel()
+        // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.
+        guard signals.hold() else {
+            setCloseOnExec(inherited, true)
+            return VMRUN_ERESTART
+        }
         let failure = becomeFreshImage(planDescriptor)
         setCloseOnExec(inherited, true)
-        vmrun_set_host_mask(signals.mask)
+        signals.release()
         throw GuestErrno(failure)
     }
 

@@ -141,7 +141,6 @@ extension GuestThread {
         process.threadsLock.unlock()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
         host.pointee.captured = 0
-        host.pointee.deferred = 0
         host.pointee.attention = 0
         host.pointee.requests = 0
         host.pointee.has_guard_timer = 0

@@ -25,7 +25,12 @@ extension GuestThread {
                     cpu.setResult(result)
                 }
             case .fault(let fault):
-                do throws(MachineFailure) { try signals.deliverFault(cpu, fault) } catch { fail(error) }
+                // A signal that came before the instruction is delivered first: the instruction will fault again.
+                if !signals.hold() && fault.isRestartable {
+                    attend(entered: entered)
+                } else {
+                    do throws(MachineFailure) { try signals.deliverFault(cpu, fault) } catch { fail(error) }
+                }
             case .attention:
                 attend(entered: entered)
             case .failure(let failure):

@@ -45,20 +45,22 @@ enum Watchdog {
             process.threadsLock.withLock {
                 for thread in process.threads {
                     let entered = thread.enteredAt.pointee
-                    if entered != 0 && isOverdue(entered, process) {
-                        vmrun_set_bits(&thread.host.pointee.requests, ThreadRequest.watchdog)
-                        _ = vmrun_kick(thread.tid)
-                    }
+                    guard entered != 0 && isOverdue(entered, process) else { continue }
+                    if vmrun_takes_kick(thread.host) == 0 { report(thread, instruction: nil) }
+                    vmrun_set_bits(&thread.host.pointee.requests, ThreadRequest.watchdog)
+                    _ = vmrun_kick(thread.tid)
                 }
             }
         }
     }
 
-    /// Says what was running, on the thread that was, and ends the process with status 124.
-    static func report(_ thread: GuestThread, instruction: UInt64) -> Never {
+    /// Says what was running and ends the process with status 124. `instruction` is nil where the thread cannot be asked, because
+    /// its guest blocks the kick.
+    static func report(_ thread: GuestThread, instruction: UInt64?) -> Never {
+        let place = instruction.map { "at rip \(hexadecimal($0))" } ?? "with signals blocked"
         Message.fail(
-            "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, at rip "
-                + "\(hexadecimal(instruction)); last system call \(thread.lastSystemCall)",
+            "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, \(place); "
+                + "last system call \(thread.lastSystemCall)",
             status: exitStatus)
     }
 }

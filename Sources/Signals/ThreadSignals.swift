@@ -37,87 +37,52 @@ public final class ThreadSignals {
 
     static let unblockable: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
 
-    /// What the host never blocks, because vmrun needs it: SIGSEGV, SIGBUS, the kick.
-    static let neverBlocked: UInt64 =
-        bit(SIGSEGV) | bit(SIGBUS) | bit(VMRUN_KICK_SIGNAL)
-
     public init(host: UnsafeMutablePointer<vmrun_thread>, actions: SignalActions) {
         self.host = host
         self.actions = actions
     }
 
-    /// The blocked mask, as the guest sees it.
+    /// The blocked mask: the guest's, and but for short moments the host's.
     public var mask: UInt64 { host.pointee.blocked }
 
-    /// Sets the blocked mask. What is captured already stays captured until delivery decides.
-    public func setMask(_ mask: UInt64) {
-        host.pointee.blocked = mask & ~Self.unblockable
-        // While a signal is captured the host blocks everything; delivery opens the mask.
-        if host.pointee.captured == 0 { vmrun_set_host_mask(host.pointee.blocked) }
-        if deliverableDeferred(host.pointee.blocked) != nil { raiseAttention() }
+    /// Sets the blocked mask, as a system call of the guest's does. False where nothing was changed because a signal has been
+    /// captured that `mask` blocks: it came before the call, and its handler runs before the call is made again.
+    public func changeMask(_ mask: UInt64) -> Bool {
+        let wanted = mask & ~Self.unblockable
+        vmrun_set_host_mask(wanted)
+        if host.pointee.captured != 0 && wanted & Self.bit(host.pointee.captured) != 0 { return false }
+        host.pointee.blocked = wanted
+        return true
     }
 
-    func raiseAttention() { vmrun_set_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL)) }
+    /// Blocks every signal on the host, so that it keeps them. False where one is captured already.
+    public func hold() -> Bool {
+        vmrun_set_host_mask(~0)
+        return host.pointee.captured == 0
+    }
+
+    /// Ends what `hold` began.
+    public func release() { vmrun_set_host_mask(mask) }
 
     static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
 
-    private static let deferredSignals: [Int32] = [SIGSEGV, SIGBUS, VMRUN_KICK_SIGNAL]
-
-    /// Pending signals that vmrun keeps itself because the host cannot block them.
-    public var deferredPending: UInt64 {
-        var pending: UInt64 = 0
-        for (index, signal) in Self.deferredSignals.enumerated() where host.pointee.deferred & (1 << UInt32(index)) != 0 {
-            pending |= Self.bit(signal)
-        }
-        return pending
-    }
-
-    func deliverableDeferred(_ mask: UInt64) -> Int32? {
-        if host.pointee.deferred == 0 { return nil }
-        for signal in Self.deferredSignals where deferredPending & ~mask & Self.bit(signal) != 0 { return signal }
+    /// The captured signal, and its siginfo. One that a trap's handler has come to block goes back to the kernel.
+    private func take() -> (signal: Int32, info: siginfo_t)? {
+        let signal = host.pointee.captured
+        if signal == 0 { return nil }
+        var info = host.pointee.captured_info
+        host.pointee.captured = 0
+        if (temporaryMask ?? mask) & Self.bit(signal) == 0 { return (signal, info) }
+        _ = vmrun_requeue(signal, &info)
         return nil
     }
 
-    /// One signal that the guest shall get now, and its siginfo. Signals that have become blocked go back to pending.
-    private func take() -> (signal: Int32, info: siginfo_t)? {
-        let inForce = temporaryMask ?? mask
-        if host.pointee.captured != 0 {
-            let signal = host.pointee.captured
-            var info = host.pointee.captured_info
-            host.pointee.captured = 0
-            if inForce & Self.bit(signal) == 0 { return (signal, info) }
-            if vmrun_deferred_index(signal) >= 0 {
-                keepDeferred(signal, info)
-            } else {
-                _ = vmrun_requeue(signal, &info)
-            }
-        }
-        return takeDeferred(in: ~inForce)
-    }
-
-    func deferredInfo(_ index: Int) -> siginfo_t {
-        withUnsafePointer(to: &host.pointee.deferred_info) {
-            $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] }
-        }
-    }
-
-    func keepDeferred(_ signal: Int32, _ info: siginfo_t) {
-        let index = Int(vmrun_deferred_index(signal))
-        if host.pointee.deferred & (1 << UInt32(index)) != 0 { return }
-        withUnsafeMutablePointer(to: &host.pointee.deferred_info) {
-            $0.withMemoryRebound(to: siginfo_t.self, capacity: Int(VMRUN_DEFERRED_SIGNALS)) { $0[index] = info }
-        }
-        vmrun_set_bits(&host.pointee.deferred, 1 << UInt32(index))
-    }
-
-    /// Delivers everything deliverable. The CPU's context must be the user's (`bringToUser`). Does not return where the
+    /// Delivers what is captured. The CPU's context must be the user's (`bringToUser`). Does not return where the
     /// default action ends the process.
     public func deliverPending(_ cpu: GuestCPU) throws(MachineFailure) {
         vmrun_clear_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL))
-        while let (signal, info) = take() {
-            let inForce = temporaryMask ?? mask
-            temporaryMask = nil
-            try deliver(cpu, signal, info, inForce: inForce)
+        if let (signal, info) = take() {
+            try deliver(cpu, signal, info, inForce: temporaryMask ?? mask)
         }
         temporaryMask = nil
         // Nothing is captured now: the host may deliver again. A signal that was pending arrives at once and sets the
@@ -174,7 +139,7 @@ public final class ThreadSignals {
         } catch {
             forceDefaultSegmentationFault(cpu)
         }
-        if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
+        release()
     }
 
     /// A frame that cannot be written is a segmentation fault; one for SIGSEGV itself is deadly.
@@ -201,7 +166,7 @@ public final class ThreadSignals {
     /// A context that the guest asked for cannot be had: SIGSEGV, as Linux's bad sigreturn.
     public func deliverBadFrame(_ cpu: GuestCPU) {
         forceDefaultSegmentationFault(cpu)
-        if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
+        release()
     }
 
     // MARK: sigaltstack

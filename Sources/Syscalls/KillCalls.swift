@@ -89,9 +89,7 @@ extension SignalCalls {
         let info = try readInformation(args.a2)
         guard target > 0 else { throw .ESRCH }
         try requireMember(target, thread)
-        return queue(
-            thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: target == thread.process.pid
-        ) { pointer in
+        return queue(info) { pointer in
             thread.hostCall(Int(SYS_rt_sigqueueinfo), args.a0, args.a1, pointer)
         }
     }
@@ -102,7 +100,7 @@ extension SignalCalls {
         let info = try readInformation(args.a3)
         guard group > 0, tid > 0 else { throw .EINVAL }
         try requireMember(group, thread)
-        return queue(thread, Int32(truncatingIfNeeded: args.a2), info, toSelf: tid == thread.tid) { pointer in
+        return queue(info) { pointer in
             thread.hostCall(Int(SYS_rt_tgsigqueueinfo), args.a0, args.a1, args.a2, pointer)
         }
     }
@@ -116,7 +114,7 @@ extension SignalCalls {
         if opened == nil && !Membership.reaches(thread, pidfd: descriptor) { throw .EPERM }
         if args.a2 == 0 { return thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, 0, args.a3) }
         let info = try readInformation(args.a2)
-        return queue(thread, Int32(truncatingIfNeeded: args.a1), info, toSelf: true) { pointer in
+        return queue(info) { pointer in
             thread.hostCall(Int(SYS_pidfd_send_signal), host, args.a1, pointer, args.a3)
         }
     }
@@ -142,20 +140,8 @@ extension SignalCalls {
         return info
     }
 
-    /// Queues `info` by `send`. A process may give itself any si_code, also those by which the host's handler knows a fault of
-    /// its own: such a one never goes through the kernel.
-    private static func queue(
-        _ thread: GuestThread, _ signal: Int32, _ info: siginfo_t, toSelf: Bool, _ send: (UInt64) -> Int
-    ) -> Int {
+    private static func queue(_ info: siginfo_t, _ send: (UInt64) -> Int) -> Int {
         var copy = info
-        copy.si_signo = signal
-        if vmrun_is_always_captured(signal) != 0 && info.si_code > 0 {
-            if toSelf && vmrun_deferred_index(signal) >= 0 {
-                thread.signals.queueToSelf(signal, copy)
-                return 0
-            }
-            return -Int(EPERM)
-        }
         return withUnsafeMutablePointer(to: &copy) { send(UInt64(UInt(bitPattern: $0))) }
     }
 }

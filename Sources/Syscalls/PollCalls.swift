@@ -5,7 +5,7 @@ import LinuxABI
 import Process
 import Signals
 
-/// Waiting for descriptors. Calls that swap the signal mask get a copy of it without the signals that vmrun needs.
+/// Waiting for descriptors. Calls that swap the signal mask get a copy of it.
 enum PollCalls {
     static func poll(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         withTable(thread, args.a0, count: args.a1) { table, count in
@@ -65,8 +65,7 @@ enum PollCalls {
     private static let maskOffset = Scratch.structures
     private static let maskArgumentOffset = Scratch.structures + 8
 
-    /// Runs `body` with the address of what the kernel gets for the mask at `address`: its copy, less the signals that vmrun
-    /// needs. NULL stays NULL; a wrong size and a bad address are the kernel's to refuse, in its order.
+    /// Runs `body` with the address of what the kernel gets for the mask at `address`: its copy. NULL stays NULL; a wrong size and a bad address are the kernel's to refuse, in its order.
     @inline(__always)
     private static func withMask(
         _ thread: GuestThread, _ address: UInt64, size: UInt64, _ body: (UInt64) -> Int
@@ -76,10 +75,7 @@ enum PollCalls {
         guard size == WireStructure.sigset.size, GuestAccess.tryCopyIn(copy, from: address, count: 8) else {
             return body(Forwarding.refused(address))
         }
-        return thread.signals.withTemporaryMask(copy.load(as: UInt64.self)) { hostMask in
-            copy.storeBytes(of: hostMask, as: UInt64.self)
-            return body(copy.hostArgument)
-        }
+        return thread.signals.withTemporaryMask(copy.load(as: UInt64.self), at: copy) { body(copy.hostArgument) }
     }
 
     // MARK: poll tables

@@ -45,12 +45,14 @@ enum SignalCalls {
         let previous = thread.signals.mask
         if args.a1 != 0 {
             let set = try GuestAccess.read(UInt64.self, at: GuestAddress(args.a1))
+            let wanted: UInt64
             switch Int32(truncatingIfNeeded: args.a0) {
-            case SIG_BLOCK: thread.signals.setMask(previous | set)
-            case SIG_UNBLOCK: thread.signals.setMask(previous & ~set)
-            case SIG_SETMASK: thread.signals.setMask(set)
+            case SIG_BLOCK: wanted = previous | set
+            case SIG_UNBLOCK: wanted = previous & ~set
+            case SIG_SETMASK: wanted = set
             default: throw .EINVAL
             }
+            if !thread.signals.changeMask(wanted) { return VMRUN_ERESTART }
         }
         if args.a2 != 0 { try GuestAccess.write(previous, at: GuestAddress(args.a2)) }
         return 0
@@ -59,7 +61,7 @@ enum SignalCalls {
     static func rt_sigreturn(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         thread.cpu.bringToUser()
         do throws(GuestErrno) {
-            try SignalFrame.pop(thread.cpu, thread.signals)
+            if try !SignalFrame.pop(thread.cpu, thread.signals) { return VMRUN_ERESTART }
         } catch {
             thread.signals.deliverBadFrame(thread.cpu)
         }
@@ -72,7 +74,7 @@ enum SignalCalls {
         var pending: UInt64 = 0
         let result = withUnsafeMutablePointer(to: &pending) { Host.raw(Int32(SYS_rt_sigpending), $0.argument, 8) }
         if result < 0 { return result }
-        pending |= thread.signals.deferredPending
+        // While a signal is captured the host blocks more than the guest.
         pending &= thread.signals.mask
         try withUnsafeBytes(of: pending) { (bytes) throws(GuestErrno) in
             guard let base = bytes.baseAddress else { return }
@@ -101,11 +103,9 @@ enum SignalCalls {
     static func rt_sigsuspend(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         guard args.a1 == setSize else { throw .EINVAL }
         let mask = try GuestAccess.read(UInt64.self, at: GuestAddress(args.a0))
-        return thread.signals.withTemporaryMask(mask) { hostMask in
-            var set = hostMask
-            return withUnsafeMutablePointer(to: &set) {
-                thread.hostCall(Int(SYS_rt_sigsuspend), UInt64(UInt(bitPattern: $0)), 8)
-            }
+        let place = thread.scratch.at(Scratch.structures)
+        return thread.signals.withTemporaryMask(mask, at: place) {
+            thread.hostCall(Int(SYS_rt_sigsuspend), place.hostArgument, 8)
         }
     }
 
@@ -114,10 +114,6 @@ enum SignalCalls {
         var set = try GuestAccess.read(UInt64.self, at: GuestAddress(args.a0))
         var timeout = timespec()
         if args.a2 != 0 { timeout = try GuestAccess.read(timespec.self, at: GuestAddress(args.a2)) }
-        if let (signal, info) = thread.signals.takeDeferred(in: set) {
-            if args.a1 != 0 { try writeInformation(info, at: args.a1) }
-            return Int(signal)
-        }
         var info = siginfo_t()
         let result = withUnsafeMutablePointer(to: &set) { setPointer in
             withUnsafeMutablePointer(to: &info) { infoPointer in

@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdint.h>
 
-/// The signal that makes a vCPU thread leave KVM_RUN or a host call. Shared with the guest, which may use the number
-/// too: vmrun's own carry VMRUN_KICK_VALUE.
-#define VMRUN_KICK_SIGNAL 64
+/// The signal that makes a vCPU thread leave KVM_RUN or a host call: one that always has vmrun's handler. Shared with the guest,
+/// who may use the number too: vmrun's own carry VMRUN_KICK_VALUE. It does not reach a thread whose guest blocks it.
+#define VMRUN_KICK_SIGNAL SIGBUS
 #define VMRUN_KICK_VALUE 0x766d6b696b636bull
 
 /// How the host treats a signal.
@@ -22,13 +22,10 @@ int vmrun_is_ignored(int signal);
 /// 1 where the disposition of `signal` says SA_RESTART.
 int vmrun_restarts(int signal);
 
-/// True for the signals that vmrun keeps a handler for in every case (faults and the kick).
-int vmrun_is_always_captured(int signal);
-
-/// Installs the handlers of the signals that vmrun needs itself.
+/// Installs the handlers of the signals that vmrun needs itself, and blocks all signals: there is no thread yet to hold one.
 void vmrun_install_handlers(void);
 
-/// Makes `mask` the host's blocked mask, less what vmrun needs unblocked.
+/// Makes `mask` the host's blocked mask, unless a signal is captured: then everything is blocked, and stays so.
 void vmrun_set_host_mask(uint64_t mask);
 
 /// Gives a captured signal back to the kernel, pending for the calling thread. 0 or -errno.
@@ -37,8 +34,9 @@ long vmrun_requeue(int signal, const siginfo_t *info);
 /// Makes thread `tid` of this process leave the guest. 0 or -errno.
 long vmrun_kick(int32_t tid);
 
+struct vmrun_thread;
+/// Whether a kick would reach the thread now: its guest does not block the signal.
+int vmrun_takes_kick(const struct vmrun_thread *thread);
+
 /// Ends the whole process by `signal` with the kernel's default action (never returns).
 __attribute__((noreturn)) void vmrun_die_by_signal(int signal);
-
-/// Index into vmrun_thread.deferred_info, or -1.
-int vmrun_deferred_index(int signal);

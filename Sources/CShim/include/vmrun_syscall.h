@@ -36,6 +36,12 @@ static inline long vmrun_syscall(long number, long a0, long a1, long a2, long a3
 /// would have restarted it. Never a result of the kernel's own: below any negative process group that F_GETOWN answers.
 #define VMRUN_ERESTART (-0x7fff0000L)
 
+/// What vmrun_guest_syscall answers where `*attention` was set, or a handler ran, before the call was made.
+#define VMRUN_UNSTARTED (-0x7fff0001L)
+
+/// One attempt at a call (x86_64/syscall.S): the kernel's result, VMRUN_ERESTART or VMRUN_UNSTARTED.
+long vmrun_guest_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6]);
+
 /// A host system call on the guest's behalf, which a signal for the guest interrupts as it would the guest's own, also one
 /// that was captured (`*attention` is set) before the call could be made. `args` are the six arguments.
 long vmrun_interruptible_syscall(const volatile uint32_t *attention, long number, const uint64_t args[6]);

@@ -7,12 +7,8 @@
 
 struct kvm_run;
 
-/// Signals that vmrun itself needs unblocked on the host whatever the guest blocks: SIGSEGV and SIGBUS (guest copies
-/// fault), and the kick. While the guest blocks one, an instance of it waits in `deferred`.
-#define VMRUN_DEFERRED_SIGNALS 3
-
 enum {
-    /// A signal for the guest has been captured, or a deferred one became deliverable.
+    /// A signal for the guest has been captured.
     VMRUN_ATTENTION_SIGNAL = 1,
     /// Another thread of vmrun asks this one to leave the guest and look at `requests`.
     VMRUN_ATTENTION_KICK = 2,
@@ -26,19 +22,21 @@ struct vmrun_thread {
     /// every other signal stays blocked, hence pending in the kernel, whose queueing rules thereby apply unchanged.
     volatile int32_t captured;
     volatile uint32_t requests;
-    /// Bit i: deferred_info[i] holds a pending signal (0 SIGSEGV, 1 SIGBUS, 2 the kick's number).
-    volatile uint32_t deferred;
     struct kvm_run *run;
-    /// The guest's blocked mask, bit n-1 for signal n, as the guest sees it.
+    /// The guest's blocked mask, bit n-1 for signal n.
     volatile uint64_t blocked;
+    /// Where the call being made reads the mask that it waits with (sigsuspend, ppoll); NULL for all other calls.
+    uint64_t *call_mask;
     siginfo_t captured_info;
-    siginfo_t deferred_info[VMRUN_DEFERRED_SIGNALS];
     /// Host thread id.
     int32_t tid;
     /// A POSIX timer that kicks this thread; made when first needed. A fork child has none.
     int32_t guard_timer;
     int32_t has_guard_timer;
 };
+
+/// Nonzero while the calling thread's host mask may block SIGSEGV or SIGBUS (vmrun_copy.h). Always right when nonzero.
+extern __thread uint32_t vmrun_faults_blocked;
 
 /// The state of the calling thread, or NULL before vmrun_thread_attach.
 struct vmrun_thread *vmrun_thread_self(void);

@@ -150,20 +150,25 @@ public enum SignalFrame {
     }
 
     /// rt_sigreturn(2): restores what the frame says. The CPU's stack pointer is that of the `syscall`. EFAULT where the
-    /// frame is not readable or not a context.
-    public static func pop(_ cpu: GuestCPU, _ thread: ThreadSignals) throws(GuestErrno) {
+    /// frame is not readable or not a context. False where a signal came first that the frame's mask blocks: nothing is changed.
+    public static func pop(_ cpu: GuestCPU, _ thread: ThreadSignals) throws(GuestErrno) -> Bool {
         let frame = cpu.registers.pointee.rsp &- 8
         var failure: GuestErrno?
+        var isFirst = true
         withUnsafeTemporaryAllocation(byteCount: Int(infoOffset), alignment: 16) { buffer in
             guard let bytes = buffer.baseAddress else { return }
             do throws(GuestErrno) {
                 try GuestAccess.copyIn(bytes, from: GuestAddress(frame), count: Int(infoOffset))
-                try restore(cpu, thread, bytes + Int(contextOffset))
+                let context = bytes + Int(contextOffset)
+                // As the kernel: first the mask, which stays also where the rest fails.
+                isFirst = thread.changeMask(context.load(fromByteOffset: maskOffset, as: UInt64.self))
+                if isFirst { try restore(cpu, thread, context) }
             } catch {
                 failure = error
             }
         }
         if let failure { throw failure }
+        return isFirst
     }
 
     private static func restore(
@@ -198,7 +203,6 @@ public enum SignalFrame {
         // As the kernel's restore_altstack: a refusal is ignored.
         try? thread.setAlternateStack(
             base: stackBase, flags: stackFlags, size: stackSize, stackPointer: registers.pointee.rsp, minimumSize: 0)
-        thread.setMask(context.load(fromByteOffset: maskOffset, as: UInt64.self))
     }
 
     private static func popExtendedState(_ cpu: GuestCPU, _ image: UInt64) throws(GuestErrno) {
