@@ -74,6 +74,24 @@ public final class GuestProcess {
         self.record = record
         self.isHelper = isHelper
         pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+        // A helper that shares its parent's actions is not worth telling apart: it does not live long.
+        if actions.didChange == nil {
+            actions.didChange = { [unowned(unsafe) self] signal, action in publish(signal, action) }
+        }
+    }
+
+    /// SigIgn and SigCgt of /proc/PID/status, where the host's do not say.
+    private func publish(_ signal: Int32, _ action: SignalAction) {
+        let bit: UInt64 = 1 << UInt64(signal - 1)
+        updateRecord { record in
+            record.ignoredSignals &= ~bit
+            record.caughtSignals &= ~bit
+            if action.isIgnored {
+                record.ignoredSignals |= bit
+            } else if !action.isDefault {
+                record.caughtSignals |= bit
+            }
+        }
     }
 
     /// Whether the calling host thread is the only one that runs vmrun's code on this heap.

@@ -29,7 +29,7 @@ extension GuestThread {
                 if !signals.hold() && fault.isRestartable {
                     attend(entered: entered)
                 } else {
-                    do throws(MachineFailure) { try signals.deliverFault(cpu, fault) } catch { fail(error) }
+                    signals.deliverFault(cpu, fault)
                 }
             case .attention:
                 attend(entered: entered)
@@ -53,7 +53,7 @@ extension GuestThread {
         }
         if host.pointee.attention & UInt32(VMRUN_ATTENTION_SIGNAL) != 0 {
             cpu.bringToUser()
-            do throws(MachineFailure) { try signals.deliverPending(cpu) } catch { fail(error) }
+            signals.deliverPending(cpu)
         }
     }
 

@@ -46,6 +46,12 @@ public enum DefaultAction {
 /// The dispositions of one process. The host's dispositions follow: default and ignored signals are the kernel's business,
 /// handled ones are captured.
 public final class SignalActions {
+    /// Signals whose host disposition is vmrun's own, so that it does not tell the guest's: the session has to.
+    public static let published: UInt64 = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP].reduce(0) { $0 | ThreadSignals.bit($1) }
+
+    /// Told of each change to one of them.
+    public var didChange: ((_ signal: Int32, _ action: SignalAction) -> Void)?
+
     private let lock = Lock()
     private var actions: [SignalAction]
     private static let killMask: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
@@ -55,6 +61,7 @@ public final class SignalActions {
         actions = Array(repeating: SignalAction(), count: 65)
         for signal in 1...Int32(64) where vmrun_is_ignored(signal) != 0 { actions[Int(signal)].handler = 1 }
         vmrun_install_handlers()
+        inherit(ignored: ignoredMask & Self.published)
     }
 
     /// A private copy, for a child that shares the memory it lives in.
@@ -73,7 +80,11 @@ public final class SignalActions {
 
     /// Takes over the ignored signals of the image before an exec.
     public func inherit(ignored mask: UInt64) {
-        for signal in 1...Int32(64) where mask & (1 << UInt64(signal - 1)) != 0 { actions[Int(signal)].handler = 1 }
+        for signal in 1...Int32(64) where mask & ThreadSignals.bit(signal) != 0 {
+            actions[Int(signal)].handler = 1
+            // All others the host itself has kept ignored, and pending where they were blocked.
+            if Self.published & ThreadSignals.bit(signal) != 0 { apply(signal, actions[Int(signal)]) }
+        }
     }
 
     /// The action for a valid signal number.
@@ -87,16 +98,24 @@ public final class SignalActions {
         guard signal >= 1, signal <= 64 else { throw .EINVAL }
         guard let action else { return self.action(signal) }
         guard signal != SIGKILL, signal != SIGSTOP else { throw .EINVAL }
-        lock.lock()
-        defer { lock.unlock() }
-        let previous = actions[Int(signal)]
         var new = action
         new.mask &= ~Self.killMask
-        actions[Int(signal)] = new
+        return set(signal) { $0 = new }
+    }
+
+    /// Changes an action, the host's disposition with it, and tells of it. The previous action.
+    private func set(_ signal: Int32, _ change: (inout SignalAction) -> Void) -> SignalAction {
+        lock.lock()
+        let previous = actions[Int(signal)]
+        change(&actions[Int(signal)])
+        let new = actions[Int(signal)]
         apply(signal, new)
+        lock.unlock()
+        if Self.published & ThreadSignals.bit(signal) != 0, new.handler != previous.handler { didChange?(signal, new) }
         return previous
     }
 
+    /// Under the lock.
     private func apply(_ signal: Int32, _ action: SignalAction) {
         let disposition: vmrun_disposition =
             action.isDefault
@@ -106,12 +125,7 @@ public final class SignalActions {
 
     /// SA_RESETHAND at delivery, and the forced default of a blocked or ignored fault.
     func reset(_ signal: Int32) {
-        lock.withLock {
-            var action = actions[Int(signal)]
-            action.handler = 0
-            actions[Int(signal)] = action
-            apply(signal, action)
-        }
+        _ = set(signal) { $0.handler = 0 }
     }
 
     /// CLONE_CLEAR_SIGHAND: all handlers become default, in a child.

@@ -79,10 +79,10 @@ public final class ThreadSignals {
 
     /// Delivers what is captured. The CPU's context must be the user's (`bringToUser`). Does not return where the
     /// default action ends the process.
-    public func deliverPending(_ cpu: GuestCPU) throws(MachineFailure) {
+    public func deliverPending(_ cpu: GuestCPU) {
         vmrun_clear_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL))
         if let (signal, info) = take() {
-            try deliver(cpu, signal, info, inForce: temporaryMask ?? mask)
+            deliver(cpu, signal, info, inForce: temporaryMask ?? mask)
         }
         temporaryMask = nil
         // Nothing is captured now: the host may deliver again. A signal that was pending arrives at once and sets the
@@ -90,7 +90,7 @@ public final class ThreadSignals {
         vmrun_set_host_mask(mask)
     }
 
-    private func deliver(_ cpu: GuestCPU, _ signal: Int32, _ info: siginfo_t, inForce: UInt64) throws(MachineFailure) {
+    private func deliver(_ cpu: GuestCPU, _ signal: Int32, _ info: siginfo_t, inForce: UInt64) {
         let action = actions.action(signal)
         if action.isIgnored { return }
         if action.isDefault {
@@ -107,7 +107,7 @@ public final class ThreadSignals {
             try SignalFrame.push(cpu, self, signal: signal, info: &frameInfo, action: action, savedMask: mask, fault: nil)
             enterHandler(signal, action, inForce)
         } catch {
-            forceDefaultSegmentationFault(cpu)
+            forceSegmentationFault(cpu, after: signal)
         }
     }
 
@@ -124,7 +124,7 @@ public final class ThreadSignals {
 
     /// A fault of the guest's own instruction: its handler, or death by it where it is blocked, ignored or default, as the
     /// kernel's force_sig does.
-    public func deliverFault(_ cpu: GuestCPU, _ fault: GuestFault) throws(MachineFailure) {
+    public func deliverFault(_ cpu: GuestCPU, _ fault: GuestFault) {
         let action = actions.action(fault.signal)
         if action.isDefault || action.isIgnored || mask & Self.bit(fault.signal) != 0 {
             vmrun_die_by_signal(fault.signal)
@@ -137,36 +137,20 @@ public final class ThreadSignals {
                 cpu, self, signal: fault.signal, info: &info, action: action, savedMask: mask, fault: fault)
             enterHandler(fault.signal, action, mask)
         } catch {
-            forceDefaultSegmentationFault(cpu)
+            forceSegmentationFault(cpu, after: fault.signal)
         }
         release()
     }
 
-    /// A frame that cannot be written is a segmentation fault; one for SIGSEGV itself is deadly.
-    private func forceDefaultSegmentationFault(_ cpu: GuestCPU) {
-        let action = actions.action(SIGSEGV)
-        var info = siginfo_t()
-        SignalInformation.setFault(
-            &info, GuestFault(signal: SIGSEGV, code: 0x80, address: 0, trap: 0))
-        // Only a handler on an alternate stack can still run.
-        if !action.isDefault && !action.isIgnored && mask & Self.bit(SIGSEGV) == 0
-            && action.flags & SignalFlags.onStack != 0 && alternateStack.size > 0
-            && !alternateStack.isInside(cpu.registers.pointee.rsp)
-        {
-            do throws(GuestErrno) {
-                try SignalFrame.push(
-                    cpu, self, signal: SIGSEGV, info: &info, action: action, savedMask: mask, fault: nil)
-                enterHandler(SIGSEGV, action, mask)
-                return
-            } catch {}
-        }
-        vmrun_die_by_signal(SIGSEGV)
+    /// A frame that cannot be written is a segmentation fault (the kernel's force_sigsegv); one for its own handler is deadly.
+    private func forceSegmentationFault(_ cpu: GuestCPU, after signal: Int32) {
+        if signal == SIGSEGV { vmrun_die_by_signal(SIGSEGV) }
+        deliverBadFrame(cpu)
     }
 
     /// A context that the guest asked for cannot be had: SIGSEGV, as Linux's bad sigreturn.
     public func deliverBadFrame(_ cpu: GuestCPU) {
-        forceDefaultSegmentationFault(cpu)
-        release()
+        deliverFault(cpu, GuestFault(signal: SIGSEGV, code: 0x80, address: 0, trap: 0))
     }
 
     // MARK: sigaltstack

@@ -66,9 +66,9 @@ struct ProcessStatusText {
             } else if name.equals("SigBlk"), let blocked {
                 append("SigBlk:\t", mask: blocked, to: &output)
             } else if name.equals("SigIgn") {
-                append("SigIgn:\t", mask: record.ignoredSignals, to: &output)
+                append("SigIgn:\t", mask: signals(Self.mask(label), record.ignoredSignals), to: &output)
             } else if name.equals("SigCgt") {
-                append("SigCgt:\t", mask: record.caughtSignals, to: &output)
+                append("SigCgt:\t", mask: signals(Self.mask(label), record.caughtSignals), to: &output)
             } else {
                 output.append(contentsOf: line)
                 output.append(0x0a)
@@ -79,6 +79,16 @@ struct ProcessStatusText {
 
     private func visibleParent(_ host: UInt64) -> UInt64 {
         UInt64(UInt32(bitPattern: parent(Int32(truncatingIfNeeded: host))))
+    }
+
+    /// The host's disposition of a signal is the guest's, but for those of which vmrun needs to hear itself.
+    private func signals(_ host: UInt64, _ recorded: UInt64) -> UInt64 {
+        host & ~ProcessRecord.publishedSignals | recorded & ProcessRecord.publishedSignals
+    }
+
+    private static func mask(_ value: ArraySlice<UInt8>) -> UInt64 {
+        var digits = value.dropFirst()
+        return digits.takeHex() ?? 0
     }
 
     private static func kilobytes(_ name: StaticString, in text: [UInt8]) -> UInt64 {
@@ -145,8 +155,8 @@ struct ProcessStatusText {
         case 28: host > 1 ? record.stackStart : nil
         // The low 31 bits, as the kernel prints these.
         case 32: blocked.map { $0 & 0x7fff_ffff }
-        case 33: record.ignoredSignals & 0x7fff_ffff
-        case 34: record.caughtSignals & 0x7fff_ffff
+        case 33: signals(host, record.ignoredSignals) & 0x7fff_ffff
+        case 34: signals(host, record.caughtSignals) & 0x7fff_ffff
         case 45: hostShowsAddresses ? record.dataStart : nil
         case 46: hostShowsAddresses ? record.dataEnd : nil
         case 47: hostShowsAddresses ? record.heapStart : nil

@@ -16,7 +16,10 @@ public struct ProcessRecord: BitwiseCopyable {
     /// The guest's RLIMIT_NOFILE. The host's own is larger.
     public var openFilesLimit: UInt64 = 0, openFilesHardLimit: UInt64 = 0
     /// Dispositions as the guest set them, bit n-1 for signal n.
+    /// Of `publishedSignals` only: for all others the host knows.
     public var ignoredSignals: UInt64 = 0, caughtSignals: UInt64 = 0
+    /// SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+    static let publishedSignals: UInt64 = 0x4d8
     /// A private descriptor of that process that refers to the program file, -1 for none. Through it /proc/PID/exe leads
     /// to the same file after a rename or unlink.
     public var executableDescriptor: Int32 = -1

@@ -21,23 +21,8 @@ enum SignalCalls {
         var new: SignalAction?
         if args.a1 != 0 { new = try GuestAccess.read(SignalAction.self, at: GuestAddress(args.a1)) }
         let previous = try thread.process.actions.replace(signal, with: new)
-        if let new, new.handler != previous.handler { publish(thread, signal, new) }
         if args.a2 != 0 { try GuestAccess.write(previous, at: GuestAddress(args.a2)) }
         return 0
-    }
-
-    /// SigIgn and SigCgt of /proc/PID/status.
-    private static func publish(_ thread: GuestThread, _ signal: Int32, _ action: SignalAction) {
-        let bit: UInt64 = 1 << UInt64(signal - 1)
-        thread.process.updateRecord { record in
-            record.ignoredSignals &= ~bit
-            record.caughtSignals &= ~bit
-            if action.isIgnored {
-                record.ignoredSignals |= bit
-            } else if !action.isDefault {
-                record.caughtSignals |= bit
-            }
-        }
     }
 
     static func rt_sigprocmask(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
@@ -61,7 +46,11 @@ enum SignalCalls {
     static func rt_sigreturn(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         thread.cpu.bringToUser()
         do throws(GuestErrno) {
-            if try !SignalFrame.pop(thread.cpu, thread.signals) { return VMRUN_ERESTART }
+            switch try SignalFrame.pop(thread.cpu, thread.signals) {
+            case .restored: break
+            case .signalFirst: return VMRUN_ERESTART
+            case .fault(let fault): thread.signals.deliverFault(thread.cpu, fault)
+            }
         } catch {
             thread.signals.deliverBadFrame(thread.cpu)
         }

@@ -18,6 +18,7 @@ enum Launch {
     static func start(_ options: Options, program: [UInt8], arguments: [[UInt8]]) -> Never {
         HostLayout.ensure()
         InternalDescriptors.configure()
+        keepMemoryOutOfCores()
         let session: Session
         do throws(HostError) { session = try Session(limit: options.maxProcesses) } catch {
             Message.fail("cannot create the session's shared memory (errno \(error.number))")
@@ -43,6 +44,15 @@ enum Launch {
         plan.timeout = options.timeout
         plan.blockedMask = inheritedMask()
         ProcessStart.run(prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
+    }
+
+    /// A guest that dies by a signal leaves a core file where Linux would, and its parent is told so. But it would be vmrun's, of
+    /// use to nobody: so no memory goes into it (core(5)). Children and fresh images inherit this.
+    private static func keepMemoryOutOfCores() {
+        let descriptor = open(Array("/proc/self/coredump_filter".utf8), O_WRONLY)
+        guard descriptor >= 0 else { return }
+        _ = "0".withCString { Host.raw(Int32(SYS_write), descriptor, $0.argument, 1) }
+        _ = Host.raw(Int32(SYS_close), descriptor)
     }
 
     /// The sentence for a path of the user's that cannot be used.

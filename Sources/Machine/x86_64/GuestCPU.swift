@@ -556,11 +556,11 @@ public final class GuestCPU {
             return fault(SIGTRAP, registers.pointee.rflags & 0x100 != 0 ? 2 : 1, rip)
         case ExceptionVector.breakpoint: return fault(SIGTRAP, SI_KERNEL_CODE, 0)
         case ExceptionVector.invalidOpcode:
-            // One flavour of KVM reports the legacy INT 0x80 so; without 32-bit support it is a protection fault.
-            if isLegacyInterrupt(rip) {
+            // One flavour of KVM reports INT so. No gate is the user's, INT 0x80's neither without 32-bit support.
+            if let gate = softwareInterrupt(at: rip) {
                 return GuestFault(
                     signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: ExceptionVector.generalProtection,
-                    errorCode: 0x402)
+                    errorCode: UInt64(gate) << 3 | 2)
             }
             return fault(SIGILL, 2, rip)  // ILL_ILLOPN
         case ExceptionVector.segmentNotPresent, ExceptionVector.stackFault: return fault(SIGBUS, SI_KERNEL_CODE, 0)
@@ -570,11 +570,12 @@ public final class GuestCPU {
         }
     }
 
-    private func isLegacyInterrupt(_ rip: UInt64) -> Bool {
+    /// The vector of the INT instruction at `rip`, nil where there is none.
+    private func softwareInterrupt(at rip: UInt64) -> UInt8? {
         var bytes: (UInt8, UInt8) = (0, 0)
-        guard machine.isGuestMemory(rip, 2), let source = UnsafeRawPointer(bitPattern: UInt(rip)) else { return false }
+        guard machine.isGuestMemory(rip, 2), let source = UnsafeRawPointer(bitPattern: UInt(rip)) else { return nil }
         // SAFETY: inside the arena; the routine survives faults.
-        return vmrun_copy(&bytes, source, 2) == 0 && bytes == (0xcd, 0x80)
+        return vmrun_copy(&bytes, source, 2) == 0 && bytes.0 == 0xcd ? bytes.1 : nil
     }
 
     /// si_code of SIGFPE from the unmasked exceptions that are raised, in the order of arch/x86/kernel/fpu/core.c.

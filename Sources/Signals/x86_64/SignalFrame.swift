@@ -22,6 +22,13 @@ public enum SignalFrame {
     private static let maskOffset = 296
     /// UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
     private static let contextFlags: UInt64 = 7
+    /// UC_STRICT_RESTORE_SS
+    private static let strictStackSegment: UInt64 = 4
+    private static let segmentsOffset = 18 * 8
+    private static let userCode: UInt64 = 0x33
+    private static let userStack: UInt64 = 0x2b
+    /// FIX_EFLAGS of arch/x86/kernel/signal.c: AC, RF, OF, DF, TF, SF, ZF, AF, PF, CF.
+    private static let restoredFlags: UInt64 = 0x5_0dd5
     private static let magic1: UInt32 = 0x4650_5853
     private static let magic2: UInt32 = 0x4650_5845
     private static let softwareOffset = 464
@@ -112,7 +119,7 @@ public enum SignalFrame {
         words[16] = r.rip
         words[17] = r.rflags
         // cs, gs, fs, ss as 16-bit words
-        words[18] = 0x33 | 0x2b << 48
+        words[18] = userCode | userStack << 48
         words[19] = fault?.errorCode ?? 0
         words[20] = fault?.trap ?? 0
         words[21] = mask
@@ -149,26 +156,49 @@ public enum SignalFrame {
         if failed { throw .EFAULT }
     }
 
+    /// What rt_sigreturn comes to.
+    public enum Return {
+        case restored
+        /// A signal came first that the frame's mask blocks: nothing is changed, the call is to be made again.
+        case signalFirst
+        /// Everything is restored, but no processor returns to such segments.
+        case fault(GuestFault)
+    }
+
     /// rt_sigreturn(2): restores what the frame says. The CPU's stack pointer is that of the `syscall`. EFAULT where the
-    /// frame is not readable or not a context. False where a signal came first that the frame's mask blocks: nothing is changed.
-    public static func pop(_ cpu: GuestCPU, _ thread: ThreadSignals) throws(GuestErrno) -> Bool {
+    /// frame is not readable or not a context.
+    public static func pop(_ cpu: GuestCPU, _ thread: ThreadSignals) throws(GuestErrno) -> Return {
         let frame = cpu.registers.pointee.rsp &- 8
         var failure: GuestErrno?
-        var isFirst = true
+        var outcome = Return.signalFirst
         withUnsafeTemporaryAllocation(byteCount: Int(infoOffset), alignment: 16) { buffer in
             guard let bytes = buffer.baseAddress else { return }
             do throws(GuestErrno) {
                 try GuestAccess.copyIn(bytes, from: GuestAddress(frame), count: Int(infoOffset))
                 let context = bytes + Int(contextOffset)
                 // As the kernel: first the mask, which stays also where the rest fails.
-                isFirst = thread.changeMask(context.load(fromByteOffset: maskOffset, as: UInt64.self))
-                if isFirst { try restore(cpu, thread, context) }
+                if thread.changeMask(context.load(fromByteOffset: maskOffset, as: UInt64.self)) {
+                    try restore(cpu, thread, context)
+                    outcome = segmentFault(context).map { .fault($0) } ?? .restored
+                }
             } catch {
                 failure = error
             }
         }
         if let failure { throw failure }
-        return isFirst
+        return outcome
+    }
+
+    /// The protection fault of the IRET to a CS or SS that is not the user's; the kernel itself mends a bad SS where the frame does
+    /// not ask for strictness. 32-bit code segments are not supported.
+    private static func segmentFault(_ context: UnsafeMutableRawPointer) -> GuestFault? {
+        let selectors = context.load(fromByteOffset: registersOffset + segmentsOffset, as: UInt64.self)
+        let isStrict = context.load(as: UInt64.self) & strictStackSegment != 0
+        let code = selectors & 0xffff | 3
+        let stack = selectors >> 48 | 3
+        if code == userCode && (stack == userStack || !isStrict) { return nil }
+        return GuestFault(
+            signal: SIGSEGV, code: 0x80, address: 0, trap: 13, errorCode: (code == userCode ? stack : code) & 0xfffc)
     }
 
     private static func restore(
@@ -194,7 +224,7 @@ public enum SignalFrame {
         registers.pointee.rcx = words[14]
         registers.pointee.rsp = words[15]
         registers.pointee.rip = words[16]
-        registers.pointee.rflags = words[17]
+        registers.pointee.rflags = registers.pointee.rflags & ~restoredFlags | words[17] & restoredFlags
         cpu.contextReplaced()
 
         let stackBase = context.load(fromByteOffset: stackOffset, as: UInt64.self)
@@ -248,7 +278,11 @@ public enum SignalFrame {
         var present: UInt64 = 3
         if whole, try GuestAccess.read(UInt32.self, at: GuestAddress(image) + Int(size)) == magic2 {
             try GuestAccess.copyIn(bytes + 512, from: GuestAddress(image) + 512, count: Int(size) - 512)
-            present = bytes.load(fromByteOffset: headerOffset, as: UInt64.self) & cpu.stateComponents
+            // What XRSTOR refuses: components that do not exist, the compacted format, anything in the reserved part.
+            let header = (bytes + headerOffset).assumingMemoryBound(to: UInt64.self)
+            if header[0] & ~cpu.stateComponents != 0 || header[1] != 0 || header[2] != 0 { throw .EFAULT }
+            // Components that the frame does not claim to hold are as in a fresh program.
+            present = header[0] & software.load(fromByteOffset: 8, as: UInt64.self)
         }
         (bytes + headerOffset).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
         bytes.storeBytes(of: present, toByteOffset: headerOffset, as: UInt64.self)
