@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "vmrun_abi.h"
 #include "vmrun_syscall.h"
 #include "vmrun_thread.h"
 
@@ -15,6 +17,8 @@
 ROUTINE(copy);
 ROUTINE(zero);
 ROUTINE(store32);
+ROUTINE(load32);
+ROUTINE(exchange32);
 
 // Not a table of pointers: a position-independent image would have to relocate it.
 #define FIND(ip, condition, answer)                                                         \
@@ -22,6 +26,8 @@ ROUTINE(store32);
         if (condition(ip, copy)) return (uintptr_t)vmrun_copy_##answer;                     \
         if (condition(ip, zero)) return (uintptr_t)vmrun_zero_##answer;                     \
         if (condition(ip, store32)) return (uintptr_t)vmrun_store32_##answer;               \
+        if (condition(ip, load32)) return (uintptr_t)vmrun_load32_##answer;                 \
+        if (condition(ip, exchange32)) return (uintptr_t)vmrun_exchange32_##answer;         \
         return 0;                                                                           \
     } while (0)
 #define AT_INSTRUCTION(ip, name) ((ip) == (uintptr_t)vmrun_##name##_insn)
@@ -82,6 +88,22 @@ __attribute__((used)) size_t vmrun_zero_by_kernel(char *destination, size_t leng
 __attribute__((used)) long vmrun_store32_by_kernel(void *address, uint32_t value)
 {
     return transfer(SYS_process_vm_readv, &value, address, sizeof value) ? -EFAULT : 0;
+}
+
+__attribute__((used)) long vmrun_load32_by_kernel(const void *address, uint32_t *value)
+{
+    return transfer(SYS_process_vm_writev, value, address, sizeof *value) ? -EFAULT : 0;
+}
+
+long vmrun_exchange32_populated(void *address, uint32_t *expected, uint32_t desired);
+
+// No call of the kernel's does this. The page is made to be there; only a guest that unmaps it in that very instant dies of it.
+__attribute__((used)) long vmrun_exchange32_by_kernel(void *address, uint32_t *expected, uint32_t desired)
+{
+    uintptr_t page = (uintptr_t)address & ~(uintptr_t)(PAGE - 1);
+    if (vmrun_syscall(SYS_madvise, (long)page, PAGE, MADV_POPULATE_WRITE, 0, 0, 0) != 0)
+        return -EFAULT;
+    return vmrun_exchange32_populated(address, expected, desired);
 }
 
 long vmrun_copy_string(char *destination, const char *source, size_t capacity, const char *limit)

@@ -19,8 +19,11 @@ size_t vmrun_zero(void *destination, size_t length);
 /// length without the NUL; -EFAULT (-14) where memory ends first; -ENAMETOOLONG (-36) where no NUL fits.
 long vmrun_copy_string(char *destination, const char *source, size_t capacity, const char *limit);
 
-/// One aligned 32-bit store; 0, or -EFAULT.
+/// One aligned 32-bit access; 0, or -EFAULT. The exchange answers 1 where the value was not `expected` (then
+/// `*expected` holds what was there).
+long vmrun_load32(const void *address, uint32_t *value);
 long vmrun_store32(void *address, uint32_t value);
+long vmrun_exchange32(void *address, uint32_t *expected, uint32_t desired);
 
 /// The handler's part: where to go on after a fault at `ip` (0: not one of these routines).
 uintptr_t vmrun_copy_fixup(uintptr_t ip);

@@ -62,5 +62,49 @@ vmrun_store32_slow:
     jmp vmrun_store32_by_kernel
     .cfi_endproc
     .size vmrun_store32, . - vmrun_store32
+
+    .globl vmrun_load32, vmrun_load32_begin, vmrun_load32_insn, vmrun_load32_fault, vmrun_load32_slow
+    .type vmrun_load32, @function
+vmrun_load32:
+    .cfi_startproc
+vmrun_load32_begin:
+    go_slow_where_faults_are_blocked %rax vmrun_load32_slow
+vmrun_load32_insn:
+    mov (%rdi), %ecx
+    mov %ecx, (%rsi)
+    xor %eax, %eax
+    ret
+vmrun_load32_fault:
+    mov $-14, %rax
+    ret
+vmrun_load32_slow:
+    jmp vmrun_load32_by_kernel
+    .cfi_endproc
+    .size vmrun_load32, . - vmrun_load32
+
+    .globl vmrun_exchange32, vmrun_exchange32_begin, vmrun_exchange32_insn, vmrun_exchange32_fault, vmrun_exchange32_slow
+    .globl vmrun_exchange32_populated
+    .type vmrun_exchange32, @function
+vmrun_exchange32:
+    .cfi_startproc
+vmrun_exchange32_begin:
+    go_slow_where_faults_are_blocked %rcx vmrun_exchange32_slow
+vmrun_exchange32_populated:
+    mov (%rsi), %eax
+vmrun_exchange32_insn:
+    lock cmpxchg %edx, (%rdi)
+    jne 1f
+    xor %eax, %eax
+    ret
+1:  mov %eax, (%rsi)
+    mov $1, %eax
+    ret
+vmrun_exchange32_fault:
+    mov $-14, %rax
+    ret
+vmrun_exchange32_slow:
+    jmp vmrun_exchange32_by_kernel
+    .cfi_endproc
+    .size vmrun_exchange32, . - vmrun_exchange32
 #endif
     .section .note.GNU-stack, "", @progbits
