@@ -170,7 +170,8 @@ static void held_back_by_the_call(void)
         pid_t pid = fork();
         if (pid == 0) {
             for (volatile int spin = i * 1000; spin > 0; spin--) continue;
-            kill(getppid(), SIGUSR2);
+            /* To the thread itself: the sender has it open too. */
+            syscall(SYS_tgkill, getppid(), worker, SIGUSR2);
             usleep(300);
             _exit(write(pipes[1], "x", 1) == 1 ? 0 : 1);
         }

@@ -164,11 +164,16 @@ static void in_a_child_without_handlers(void)
     signal(SIGSEGV, handler);
     signal(SIGUSR1, handler);
     signal(SIGFPE, SIG_IGN);
+    int ready[2];
+    char byte;
+    REQUIRE(pipe(ready) == 0);
     pid_t pid = (pid_t)syscall(435, &request, sizeof request);
-    if (pid == 0)
+    if (pid == 0) {
+        (void)!write(ready[1], "x", 1);
         for (;;) pause();
+    }
     REQUIRE(pid > 0);
-    usleep(20000);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
     CHECK_EQ(shown(pid, "SigCgt"), 0);
     CHECK_EQ(shown(pid, "SigIgn"), BIT(SIGFPE));
     kill(pid, SIGKILL);

@@ -147,8 +147,8 @@ static void stop_itself_in_a_handler(int number)
     sigaddset(&set, number);
     raise(number);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    shared->stopped++;
     signal(number, stop_itself_in_a_handler);
+    shared->stopped++;
 }
 
 static void with_a_stopping_handler(void)
