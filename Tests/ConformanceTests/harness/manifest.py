@@ -13,6 +13,8 @@ VARIANTS = {
     "et-exec-dynamic": ["gcc", "-no-pie", "-fno-pie"],
     "static-musl": ["musl-gcc", "-static", "-no-pie", "-fno-pie"],
     "dynamic-musl": ["musl-gcc", "-pie", "-fPIE"],
+    # No program: what one opens.
+    "shared-glibc": ["gcc", "-shared", "-fPIC"],
     # No C library at all: the fixture brings its own _start.
     "bare": ["gcc", "-nostdlib", "-static", "-no-pie", "-fno-pie"],
 }
