@@ -127,7 +127,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     record.argEnd = 108
     record.envStart = 109
     record.envEnd = 110
-    record.caughtSignals = 0x4002
+    record.caughtSignals = 0x400
     var memory = MapsText.Summary()
     memory.total = 0x10000
     let status = ProcessStatusText(
@@ -135,7 +135,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     #expect(
         text(status.stat(bytes(host)))
             == "42 (a) R (b) S 1001 2 3 4 5 6 7 8 9 10 11 12 13 14 20 0 2 0 777 65536 16 "
-            + "18446744073709551615 101 102 103 0 0 0 1 0 16386 0 0 0 17 0 0 0 0 0 0 104 105 106 107 108 109 110 0\n")
+            + "18446744073709551615 101 102 103 0 0 0 1 5 1030 0 0 0 17 0 0 0 0 0 0 104 105 106 107 108 109 110 0\n")
     #expect(text(status.statm(bytes("900 300 50 10 0 20 0\n"))) == "16 16 16 0 0 0 0\n")
     let shown = text(status.status(bytes("Name:\tx\nPPid:\t7\nFDSize:\t8192\nVmPeak:\t 200 kB\nVmSize:\t 100 kB\nThreads:\t7\n")))
     #expect(shown == "Name:\tx\nPPid:\t1007\nFDSize:\t128\nVmPeak:\t     164 kB\nVmSize:\t      64 kB\nThreads:\t2\n")
