@@ -125,7 +125,7 @@ private func waitForEnd(_ pid: Int32) {
         let creator = child {
             guard let place = table.reserve() else { return 1 }
             let grandchild = child {
-                while getppid() == creator(of: table) { usleep(1000) }
+                while getppid() == reserver(of: table) { usleep(1000) }
                 var answer: Int32 = table.commit(place, getpid()) ? getpid() : -1
                 write(ends.1, &answer, 4)
                 while true { pause() }
@@ -143,7 +143,7 @@ private func waitForEnd(_ pid: Int32) {
     }
 
     /// Who reserved the first slot.
-    private func creator(of table: SessionTable) -> Int32 { table.word(0).pid }
+    private func reserver(of table: SessionTable) -> Int32 { table.word(0).pid }
 
     @Test func aPlaceThatWasTakenAgainIsNoPlace() throws {
         let table = try SessionTable(limit: 1)
