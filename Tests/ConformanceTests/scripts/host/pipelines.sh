@@ -5,7 +5,7 @@ seq 1000000 | head -n 2; echo "writer ${PIPESTATUS[0]}"
 # The end comes only when the last writer is gone, wherever it is.
 { (sleep 0.2; echo late) & echo early; } | cat
 { (setsid sh -c '(sleep 0.2; echo from another session) &') ; echo first; } | cat
-mkfifo /tmp/fifo.$$; (for i in 1 2 3; do (sleep 0.0$i; echo "writer $i") & done; wait) > /tmp/fifo.$$ & cat /tmp/fifo.$$; rm /tmp/fifo.$$
+mkfifo /tmp/fifo.$$; (for i in 1 2 3; do (sleep 0.0$i; echo "writer $i") & done; wait) > /tmp/fifo.$$ & sort /tmp/fifo.$$; rm /tmp/fifo.$$
 coproc upper { tr a-z A-Z; }; echo through a coprocess >&"${upper[1]}"; exec {upper[1]}>&-; cat <&"${upper[0]}"; wait
 diff <(seq 5) <(seq 6); tee >(wc -l) >(sort -rn | head -n 1) < <(seq 50) > /dev/null | sort -n
 # Many at a time.
