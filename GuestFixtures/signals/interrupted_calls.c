@@ -305,6 +305,8 @@ static void *poke(void *argument)
             if (!running) break;
             if (mode == STOP) stop_and_continue();
             else syscall(SYS_tgkill, getpid(), main_thread, SIGUSR1);
+            /* Two that are pending at once would be one. */
+            while ((mode == INTERRUPT || mode == RESTART) && running && handled == round) wait_a_little();
         }
         wait_a_little();
         if (running || !must_end_with_eintr()) current->release();
