@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -15,6 +15,7 @@ extension Options {
         if matches("--env") { return (.env, true) }
         if matches("--clear-env") { return (.clearEnv, false) }
         if matches("--workdir") { return (.workdir, true) }
+        if matches("--interp") { return (.interp, true) }
         if matches("--version") { return (.version, false) }
         if matches("--help") { return (.help, false) }
         if matches("--helper-fd") { return (.helperFd, true) }
@@ -66,6 +67,7 @@ extension Options {
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value
+            case .interp: options.interpreters.append(try interpreter(value))
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
@@ -106,6 +108,17 @@ extension Options {
             }
         }
         return Bind(host: Array(host), guest: Array(guest), isReadOnly: parts.count > 2)
+    }
+
+    private static func interpreter(_ value: [UInt8]) throws(OptionError) -> Interpreter {
+        let parts = value.split(separator: equals, maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty else {
+            throw OptionError("--interp " + text(value[...]) + " names no machine; the form is MACHINE=GUESTPATH")
+        }
+        guard parts[1].first == slash else {
+            throw OptionError("--interp " + text(value[...]) + " needs an absolute path in the guest")
+        }
+        return Interpreter(machine: Array(parts[0]), path: Array(parts[1]))
     }
 
     private static func timeout(_ value: [UInt8]) throws(OptionError) -> UInt64 {

@@ -29,6 +29,19 @@ public struct Options: Equatable {
         case pass(name: [UInt8])
     }
 
+    /// --interp MACHINE=GUESTPATH.
+    public struct Interpreter: Equatable {
+        /// As qemu-user calls it.
+        public let machine: [UInt8]
+        /// Absolute.
+        public let path: [UInt8]
+
+        public init(machine: [UInt8], path: [UInt8]) {
+            self.machine = machine
+            self.path = path
+        }
+    }
+
     public var command: Command
     public var sysroot: [UInt8]? = nil
     public var binds: [Bind] = []
@@ -40,7 +53,8 @@ public struct Options: Equatable {
     public var environment: [EnvironmentChange] = []
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil
-    /// How one vmrun image starts the next: the memfd that holds the exec plan.
+    public var interpreters: [Interpreter] = []
+    /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 
     public init(command: Command) { self.command = command }

@@ -18,6 +18,8 @@ extension Options {
           --workdir DIR                 the guest's working directory
           --env NAME=VALUE              set a variable; NAME alone passes the host's (repeatable)
           --clear-env                   start from an empty environment
+          --interp MACHINE=GUESTPATH    run programs for MACHINE (aarch64, arm, riscv64, ...) by this
+                                        translator (repeatable); qemu-user is found by itself
           --timeout N                   end a stay of more than N seconds in the guest; 0: never (default)
           --max-processes N             refuse to make more than N processes; 0: no limit (default)
           --version                     print the version

@@ -55,10 +55,14 @@ extension ImageError {
 extension ImageError.Defect {
     var clause: String {
         switch self {
-        case .wrongMachine(let machine, let is32Bit):
-            let width = is32Bit ? "32-bit " : ""
-            return "it is built for " + width + machineName(machine) + ", and this machine runs "
+        case .wrongMachine(let machine):
+            let width = machine.is32Bit ? "32-bit " : ""
+            let clause =
+                "it is built for " + width + machineName(machine.number) + ", and this machine runs "
                 + GuestArchitecture.name.description
+            guard let name = machine.name?.description else { return clause }
+            return clause + "; --interp " + name + "=PATH names a translator, and qemu-" + name
+                + "-static is found by itself where it is installed"
         case .notELF: return "it is not an ELF file"
         case .notProgram(let type):
             switch Int32(type) {

@@ -6,7 +6,7 @@ public enum ImageError: Error, Equatable {
     /// What is wrong with an ELF file's contents.
     public enum Defect: Equatable {
         case notELF
-        case wrongMachine(UInt16, is32Bit: Bool)
+        case wrongMachine(ELFMachine)
         /// e_type is neither ET_EXEC nor ET_DYN.
         case notProgram(type: UInt16)
         /// e_phentsize or e_phnum is out of bounds.

@@ -19,6 +19,8 @@ struct InitialStack {
         let programHeaderCount: UInt64
         let interpreterBase: UInt64
         let entry: UInt64
+        /// AT_FLAGS.
+        let flags: UInt64
     }
 
     private static let wordSize: UInt64 = 8
@@ -100,7 +102,7 @@ struct InitialStack {
         add(AuxiliaryKey.phent, UInt64(MemoryLayout<Elf64_Phdr>.size))
         add(AuxiliaryKey.phnum, placement.programHeaderCount)
         add(AuxiliaryKey.base, placement.interpreterBase)
-        add(AuxiliaryKey.flags, 0)
+        add(AuxiliaryKey.flags, placement.flags)
         add(AuxiliaryKey.entry, placement.entry)
         add(AuxiliaryKey.uid, UInt64(identity.uid))
         add(AuxiliaryKey.euid, UInt64(identity.euid))

@@ -45,7 +45,7 @@ public enum Loader {
         let programHeaders = bias &+ image.programHeaders
         let placement = InitialStack.Placement(
             programHeaders: programHeaders, programHeaderCount: image.programHeaderCount,
-            interpreterBase: interpreterBase, entry: bias &+ image.entry)
+            interpreterBase: interpreterBase, entry: bias &+ image.entry, flags: program.auxiliaryFlags)
         let stack = try InitialStack(
             program: program, placement: placement, context: context, top: stackRange.upperBound)
         let extents = image.extents

@@ -18,6 +18,8 @@ public struct PreparedProgram {
     public let executablePath: [UInt8]
     /// The first thread's name: at most 15 bytes.
     public let comm: [UInt8]
+    /// AT_FLAGS: bit 0 where a translator gets the program's own argv[0] (AT_FLAGS_PRESERVE_ARGV0).
+    public let auxiliaryFlags: UInt64
     public let limits: ArgumentLimits
 
     public struct Interpreter {
@@ -40,6 +42,8 @@ extension PreparedProgram {
     static let commCapacity = 15
     /// How many handlers exec_binprm() tries one after the other: five interpreters and a program.
     private static let deepestHandler = 5
+    /// AT_FLAGS_PRESERVE_ARGV0 of linux/binfmts.h.
+    private static let preservesArgumentZero: UInt64 = 1
 
     /// Opens and checks `source` and its interpreters. `argv` may be empty: Linux then passes one empty string.
     public static func prepare(
@@ -50,6 +54,8 @@ extension PreparedProgram {
         let execfn = origin.execfn
         var file = origin.file
         var isInaccessible = origin.isInaccessible
+        var auxiliaryFlags: UInt64 = 0
+        var hostPath: [UInt8]? = nil
         var argv = argv.isEmpty ? [[]] : argv
         // The pointers are counted once, before scripts add theirs.
         guard let budget = limits.stringBudget(argc: argv.count, envc: envp.count) else { throw .argumentsTooLong }
@@ -61,34 +67,42 @@ extension PreparedProgram {
         var name = execfn
         var depth = 0
         while true {
-            let next: (path: [UInt8], argument: [UInt8]?)
+            let next: (path: [UInt8], argument: [UInt8]?, translator: InterpreterRegistry.Translator?)
             switch file.format {
             case .native:
                 let image = try programImage(file, name: depth == 0 ? nil : name)
-                let path = opener.guestPath(ofExecutable: file.descriptor)
+                let path = hostPath ?? opener.guestPath(ofExecutable: file.descriptor)
                 return PreparedProgram(
                     executable: file, image: image, interpreter: try interpreter(of: image, opener: opener), argv: argv,
                     envp: envp, execfn: execfn, executablePath: path, comm: comm(origin.isNameless ? path : execfn),
-                    limits: limits)
+                    auxiliaryFlags: auxiliaryFlags, limits: limits)
             case .script:
                 guard let header = ScriptHeader(head: file.head) else { throw .badScript }
                 guard !isInaccessible else { throw .scriptInaccessible }
-                next = (header.interpreter, header.argument)
-            case .foreign(let machine, let is32Bit):
-                guard !is32Bit, let translator = registry.translator(for: machine) else {
-                    let defect = ImageError.Defect.wrongMachine(machine, is32Bit: is32Bit)
+                next = (header.interpreter, header.argument, nil)
+            case .foreign(let machine):
+                guard let translator = try registry.translator(for: machine, opener: opener) else {
+                    let defect = ImageError.Defect.wrongMachine(machine)
                     throw depth == 0 ? .defective(defect) : .scriptInterpreterDefective(name, defect)
                 }
                 guard !isInaccessible else { throw .scriptInaccessible }
-                next = (translator, nil)
+                next = (translator.path, nil, translator)
             case .unknown:
                 throw depth == 0 ? .unknownFormat : .scriptInterpreterUnknownFormat(name)
             }
-            argv.replaceSubrange(0..<1, with: [next.path] + (next.argument.map { [$0] } ?? []) + [name])
+            let keepsArgumentZero = next.translator?.keepsArgumentZero ?? false
+            if keepsArgumentZero { auxiliaryFlags |= preservesArgumentZero }
+            argv.replaceSubrange(
+                0..<(keepsArgumentZero ? 0 : 1), with: [next.path] + (next.argument.map { [$0] } ?? []) + [name])
             try check(argv, fixedSize, budget)
-            do throws(GuestErrno) {
-                file = try openInterpreter(next.path, opener)
-            } catch { throw .scriptInterpreterUnavailable(next.path, error) }
+            if let translator = next.translator {
+                file = translator.file
+                hostPath = translator.isHostFile ? translator.path : nil
+            } else {
+                do throws(GuestErrno) {
+                    file = try openInterpreter(next.path, opener)
+                } catch { throw .scriptInterpreterUnavailable(next.path, error) }
+            }
             name = next.path
             isInaccessible = false
             depth += 1
@@ -99,7 +113,7 @@ extension PreparedProgram {
     /// A program that another process prepared: the descriptors came with the exec plan and are taken over; nothing is opened.
     public init(
         executable: Int32, interpreter: Int32?, argv: [[UInt8]], envp: [[UInt8]], execfn: [UInt8], executablePath: [UInt8],
-        comm: [UInt8], limits: ArgumentLimits
+        comm: [UInt8], auxiliaryFlags: UInt64, limits: ArgumentLimits
     ) throws(ImageError) {
         do throws(GuestErrno) {
             self.executable = try ProgramFile(descriptor: executable)
@@ -124,6 +138,7 @@ extension PreparedProgram {
         self.execfn = execfn
         self.executablePath = executablePath
         self.comm = comm
+        self.auxiliaryFlags = auxiliaryFlags
         self.limits = limits
     }
 
@@ -191,8 +206,8 @@ extension PreparedProgram {
     private static func interpreter(_ file: ProgramFile, path: [UInt8]) throws(ImageError) -> Interpreter {
         switch file.format {
         case .native: break
-        case .foreign(let machine, let is32Bit):
-            throw .interpreterDefective(path, .wrongMachine(machine, is32Bit: is32Bit))
+        case .foreign(let machine):
+            throw .interpreterDefective(path, .wrongMachine(machine))
         case .script, .unknown:
             // Linux reads a whole ELF header first.
             throw file.size < UInt64(MemoryLayout<Elf64_Ehdr>.size)

@@ -65,7 +65,7 @@ enum ProgramFormat: Equatable {
     /// An ELF file for this machine.
     case native
     /// An ELF file for another machine, or another word size of this one's family.
-    case foreign(machine: UInt16, is32Bit: Bool)
+    case foreign(ELFMachine)
     case unknown
 }
 
@@ -73,13 +73,7 @@ extension ProgramFile {
     /// Linux tells formats apart by the first two or four bytes and e_machine alone.
     var format: ProgramFormat {
         if head.count >= 2 && head[0] == UInt8(ascii: "#") && head[1] == UInt8(ascii: "!") { return .script }
-        guard head.count > 19, head[0] == 0x7f, head[1] == UInt8(ascii: "E"), head[2] == UInt8(ascii: "L"),
-            head[3] == UInt8(ascii: "F")
-        else { return .unknown }
-        let little = UInt16(head[18]) | UInt16(head[19]) << 8
-        let is32Bit = head[Int(EI_CLASS)] == UInt8(ELFCLASS32)
-        if little == GuestArchitecture.machine && !is32Bit { return .native }
-        let isBigEndian = head[Int(EI_DATA)] == UInt8(ELFDATA2MSB)
-        return .foreign(machine: isBigEndian ? little.byteSwapped : little, is32Bit: is32Bit)
+        guard let machine = ELFMachine(head: head) else { return .unknown }
+        return machine.isNative ? .native : .foreign(machine)
     }
 }

@@ -8,6 +8,9 @@ public protocol ProgramOpener: AnyObject {
     /// mounted noexec), ETXTBSY, ENFILE, EMFILE, ENOMEM.
     func openExecutable(path: [UInt8]) throws(GuestErrno) -> Int32
 
+    /// As `openExecutable` for an absolute path of the host's. Only for paths of vmrun's own choice.
+    func openOnHost(path: [UInt8]) throws(GuestErrno) -> Int32
+
     /// The absolute guest path of a descriptor that `openExecutable` answered, links resolved: what /proc/self/exe shows.
     func guestPath(ofExecutable descriptor: Int32) -> [UInt8]
 }

@@ -43,14 +43,6 @@ extension Host {
             return body(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
         }
     }
-
-    /// A memfd in vmrun's window, close-on-exec. `name` shows in /proc/PID/fd only.
-    public static func memoryFile(_ name: StaticString) throws(HostError) -> Int32 {
-        let result = try call(Int32(SYS_memfd_create), Int(bitPattern: name.utf8Start), Int(MFD_CLOEXEC))
-        let descriptor = InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
-        if descriptor < 0 { throw HostError(EMFILE) }
-        return descriptor
-    }
 }
 
 extension UnsafePointer {

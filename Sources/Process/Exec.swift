@@ -10,18 +10,20 @@ import SyntheticFS
 import Sysroot
 
 extension GuestThread {
-    /// execve(2): everything that can fail is done first; then the host process becomes a fresh vmrun image that loads the
-    /// program from the plan. The host's own exec does what Linux does to threads, descriptors marked close-on-exec, timers,
-    /// signal dispositions, masks and pending signals. Returns only where the program cannot be run.
+    /// execve(2): everything that can fail is done here. The run loop then turns the host process into a fresh vmrun image
+    /// that loads the program from the plan; by then nothing is left on this thread's stack, so that a vfork helper leaves
+    /// nothing on its parent's heap.
     public func execute(
         _ source: PreparedProgram.Source, argv: [[UInt8]], envp: [[UInt8]]
     ) throws(GuestErrno) -> Int {
         let program: PreparedProgram
         do throws(ImageError) {
             program = try PreparedProgram.prepare(
-                source, argv: argv, envp: envp, opener: ProgramFiles(process.files), registry: process.interpreters,
+                source, argv: argv, envp: envp, opener: ProgramFiles(process.files), registry: process.session.interpreters,
                 limits: ArgumentLimits.current())
         } catch {
+            // Linux finds these only when the old program is gone: there is nobody left to return an error to.
+            if error.isFatal { vmrun_die_by_signal(SIGSEGV) }
             throw error.errno
         }
 
@@ -33,7 +35,9 @@ extension GuestThread {
         plan.execfn = program.execfn
         plan.executablePath = program.executablePath
         plan.comm = program.comm
+        plan.auxiliaryFlags = program.auxiliaryFlags
         plan.root = process.files.currentConfiguration.encoded()
+        plan.interpreters = process.session.interpreters.words
         plan.timeout = process.timeout
         plan.blockedMask = signals.mask
         plan.ignoredMask = process.actions.ignoredMask
@@ -45,40 +49,46 @@ extension GuestThread {
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit
+        let placement = HostPlacement.current()
+        plan.stackLimit = placement.stackLimit
+        plan.personality = placement.personality
+        do throws(ForkIPCError) {
+            let pair = try ForkIPC.socketPair()
+            defer { Host.close(pair.sending) }
+            do throws(ForkIPCError) {
+                try plan.send(over: pair.sending)
+            } catch {
+                Host.close(pair.receiving)
+                throw error
+            }
+            handOver = pair.receiving
+        } catch {
+            throw error.errno
+        }
+        return 0
+    }
+
+    /// The second half of execve(2). The host's own exec does what Linux does to threads, descriptors marked close-on-exec,
+    /// timers, signal dispositions, masks and pending signals. Returns only where it fails: -errno,
+    /// or VMRUN_ERESTART where a signal came before.
+    func becomeProgram() -> Int {
+        let socket = handOver
+        handOver = -1
+        defer { Host.close(socket) }
+        // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.
+        guard signals.hold() else { return VMRUN_ERESTART }
+        defer { signals.release() }
         // The kernel must place the fresh image outside the arena, whatever stack limit or layout the guest has asked for.
         let placement = HostPlacement.bound()
         defer { placement.restore() }
-        plan.stackLimit = placement.stackLimit
-        plan.personality = placement.personality
-        let planDescriptor: Int32
-        do throws(HostError) { planDescriptor = try plan.send() } catch { throw GuestErrno(error.number) }
-        defer { _ = Host.raw(Int32(SYS_close), Int(planDescriptor)) }
-
-        let inherited = [
-            planDescriptor, plan.executable, plan.interpreter, plan.sessionDescriptor, plan.kvmDescriptor,
-            plan.sharedMemoryDescriptor, plan.notifyDescriptor,
-        ]
-        setCloseOnExec(inherited, false)
-        // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.
-        guard signals.hold() else {
-            setCloseOnExec(inherited, true)
-            return VMRUN_ERESTART
-        }
-        let failure = becomeFreshImage(planDescriptor)
-        setCloseOnExec(inherited, true)
-        signals.release()
-        throw GuestErrno(failure)
-    }
-
-    private func setCloseOnExec(_ descriptors: [Int32], _ on: Bool) {
-        for descriptor in descriptors where descriptor >= 0 {
-            _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), on ? Int(FD_CLOEXEC) : 0)
-        }
+        // The only descriptor that exec leaves open. Where another thread's fork takes it along, the next exec closes it.
+        _ = Host.raw(Int32(SYS_fcntl), Int(socket), Int(F_SETFD), 0)
+        return -Int(becomeFreshImage(socket))
     }
 
     /// The errno of the failed host exec. Of a process whose first thread has ended, /proc/self shows nothing.
-    private func becomeFreshImage(_ planDescriptor: Int32) -> Int32 {
-        let number = "\(planDescriptor)"
+    private func becomeFreshImage(_ socket: Int32) -> Int32 {
+        let number = "\(socket)"
         let result = "/proc/thread-self/exe".withCString { path in
             "vmrun".withCString { name in
                 "--helper-fd".withCString { option in
@@ -98,5 +108,16 @@ extension GuestThread {
             }
         }
         return Int32(truncatingIfNeeded: -result)
+    }
+}
+
+extension ForkIPCError {
+    /// What execve(2) answers. All but a host that is out of something is a mistake of vmrun's own.
+    var errno: GuestErrno {
+        switch self {
+        case .refused(let number): GuestErrno(number)
+        case .tooLarge: .E2BIG
+        default: .EIO
+        }
     }
 }

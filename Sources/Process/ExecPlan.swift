@@ -1,14 +1,9 @@
 import CShim
 import Host
 
-/// Everything a fresh vmrun image needs to become the guest program that an execve (or the command line) asked for. Travels in
-/// a memfd; descriptors keep their numbers.
-public struct ExecPlan {
-    /// Increased with every change of the layout: both sides are the same binary, so any other value is an error.
-    static let version: UInt32 = 2
-    private static let magic: UInt32 = 0x6e70_6d76
-    private static let maximumSize = 64 << 20
-
+/// Everything a fresh vmrun image needs to become the guest program that an execve (or the command line) asked for: the bytes of
+/// a `HandOver`, in which vmrun's descriptors travel under their numbers.
+public struct ExecPlan: Equatable {
     /// The program and its interpreter (-1: none), opened and checked by the image that asks; numbers in vmrun's window.
     public var executable: Int32 = -1
     public var interpreter: Int32 = -1
@@ -19,9 +14,13 @@ public struct ExecPlan {
     /// What /proc/self/exe shows.
     public var executablePath: [UInt8] = []
     public var comm: [UInt8] = []
+    /// AT_FLAGS.
+    public var auxiliaryFlags: UInt64 = 0
 
     /// RootConfiguration in its own encoding.
     public var root: [UInt8] = []
+    /// InterpreterRegistry.words.
+    public var interpreters: [[UInt8]] = []
     public var timeout: UInt64 = 0
     /// The guest's RLIMIT_STACK and personality, which the exec itself may have to do without.
     public var stackLimit: UInt64 = 0
@@ -43,12 +42,13 @@ public struct ExecPlan {
 
     public init() {}
 
+    /// Another program was here before, in this process: an execve, not the command line.
+    public var isReplacement: Bool { sessionDescriptor >= 0 }
+
     // MARK: Encoding
 
     public func encoded() -> [UInt8] {
         var writer = Writer()
-        writer.put(Self.magic)
-        writer.put(Self.version)
         writer.put(executable)
         writer.put(interpreter)
         writer.put(arguments)
@@ -56,7 +56,9 @@ public struct ExecPlan {
         writer.put(execfn)
         writer.put(executablePath)
         writer.put(comm)
+        writer.put(auxiliaryFlags)
         writer.put(root)
+        writer.put(interpreters)
         writer.put(timeout)
         writer.put(stackLimit)
         writer.put(personality)
@@ -73,13 +75,13 @@ public struct ExecPlan {
         return writer.bytes
     }
 
-    /// Nil where the bytes are not exactly one plan of this version.
+    /// Nil where the bytes are not exactly one plan.
     public init?(decoding bytes: [UInt8]) {
         var reader = Reader(bytes)
-        guard reader.value(UInt32.self) == Self.magic, reader.value(UInt32.self) == Self.version,
-            let executable = reader.value(Int32.self), let interpreter = reader.value(Int32.self),
+        guard let executable = reader.value(Int32.self), let interpreter = reader.value(Int32.self),
             let arguments = reader.list(), let environment = reader.list(), let execfn = reader.bytes(),
-            let executablePath = reader.bytes(), let comm = reader.bytes(), let root = reader.bytes(),
+            let executablePath = reader.bytes(), let comm = reader.bytes(),
+            let auxiliaryFlags = reader.value(UInt64.self), let root = reader.bytes(), let interpreters = reader.list(),
             let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
@@ -96,7 +98,9 @@ public struct ExecPlan {
         self.execfn = execfn
         self.executablePath = executablePath
         self.comm = comm
+        self.auxiliaryFlags = auxiliaryFlags
         self.root = root
+        self.interpreters = interpreters
         self.timeout = timeout
         self.stackLimit = stackLimit
         self.personality = personality
@@ -111,6 +115,45 @@ public struct ExecPlan {
         self.descriptorLimit = descriptorLimit
         self.descriptorHardLimit = descriptorHardLimit
     }
+
+    // MARK: Hand-over
+
+    /// vmrun's own descriptors that the next image needs, each of which keeps its number.
+    private var descriptors: [Int32] {
+        [
+            executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, notifyDescriptor,
+        ].filter { $0 >= 0 }
+    }
+
+    /// The plan in a socket, from which `receive` takes it.
+    public func send(over socket: Int32) throws(ForkIPCError) {
+        try ForkIPC.send(
+            HandOver(
+                kind: .exec, bytes: encoded(), descriptors: descriptors.map { HandOver.Descriptor($0, at: $0) }),
+            over: socket)
+    }
+
+    /// The plan that was sent. Its descriptors are open, at their numbers; and no others of vmrun's.
+    public static func receive(from socket: Int32) throws(ForkIPCError) -> ExecPlan {
+        let handOver = try ForkIPC.receive(.exec, from: socket)
+        let numbers = handOver.descriptors.map { $0.number }.sorted()
+        guard let plan = ExecPlan(decoding: handOver.bytes), plan.descriptors.sorted() == numbers,
+            plan.descriptorBase > 0, numbers.allSatisfy({ $0 >= plan.descriptorBase })
+        else {
+            for number in numbers { Host.close(number) }
+            throw .malformed
+        }
+        // What another thread's fork let slip through the old image's exec ends here, and so does the socket.
+        var next = plan.descriptorBase
+        for number in numbers {
+            if number > next { _ = Host.raw(Int32(SYS_close_range), Int(next), Int(number - 1), 0) }
+            next = number + 1
+        }
+        _ = Host.raw(Int32(SYS_close_range), Int(next), Int(UInt32.max), 0)
+        return plan
+    }
+
+    // MARK: Bytes
 
     private struct Writer {
         var bytes: [UInt8] = []
@@ -163,39 +206,5 @@ public struct ExecPlan {
             }
             return result
         }
-    }
-
-    // MARK: Transport
-
-    /// Writes the plan into a memfd in vmrun's window that survives exec.
-    public func send() throws(HostError) -> Int32 {
-        let descriptor = try Host.memoryFile("vmrun-plan")
-        let bytes = encoded()
-        var done = 0
-        while done < bytes.count {
-            let written = bytes.withUnsafeBytes {
-                Host.raw(
-                    Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: $0.baseAddress) + done, bytes.count - done, done)
-            }
-            if written <= 0 {
-                _ = Host.raw(Int32(SYS_close), Int(descriptor))
-                throw HostError(written < 0 ? Int32(-written) : ENOSPC)
-            }
-            done += written
-        }
-        return descriptor
-    }
-
-    /// Reads and closes a memfd that `send` made. Nil where it does not hold a plan.
-    public static func receive(_ descriptor: Int32) -> ExecPlan? {
-        let size = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_END))
-        defer { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
-        guard size > 0, size <= maximumSize else { return nil }
-        var bytes = [UInt8](repeating: 0, count: size)
-        let count = bytes.withUnsafeMutableBytes {
-            Host.raw(Int32(SYS_pread64), Int(descriptor), Int(bitPattern: $0.baseAddress), size, 0)
-        }
-        guard count == size else { return nil }
-        return ExecPlan(decoding: bytes)
     }
 }

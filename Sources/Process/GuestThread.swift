@@ -21,6 +21,8 @@ public final class GuestThread {
     public var robustList: UInt64 = 0
     /// The system call being served has set the whole context, result register included (rt_sigreturn).
     public var hasContext = false
+    /// execve(2) has succeeded so far: the socket that holds what the fresh image needs; otherwise -1.
+    var handOver: Int32 = -1
     /// exit(2) has been called: the run loop is to return.
     var hasEnded = false
     /// The number of the system call being served, for reports.

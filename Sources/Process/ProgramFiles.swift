@@ -14,6 +14,14 @@ public final class ProgramFiles: ProgramOpener {
         try Self.admit(try files.openForReading(path))
     }
 
+    public func openOnHost(path: [UInt8]) throws(GuestErrno) -> Int32 {
+        let opened = (path + [0]).withUnsafeBytes {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), Int(O_RDONLY | O_CLOEXEC))
+        }
+        if opened < 0 { throw GuestErrno(Int32(truncatingIfNeeded: -opened)) }
+        return try Self.admit(Int32(truncatingIfNeeded: opened))
+    }
+
     public func guestPath(ofExecutable descriptor: Int32) -> [UInt8] {
         files.guestPath(ofDescriptor: descriptor) ?? []
     }

@@ -15,8 +15,9 @@ extension GuestThread {
             case .systemCall:
                 let number = cpu.registers.pointee.rax
                 lastSystemCall = number
-                let result = process.server.serve(self, number: number)
+                var result = process.server.serve(self, number: number)
                 if hasEnded { return }
+                if handOver >= 0 { result = becomeProgram() }
                 if hasContext {
                     hasContext = false
                 } else if result == VMRUN_ERESTART {

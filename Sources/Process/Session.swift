@@ -1,10 +1,13 @@
 import CShim
+import GuestImage
 import Host
 import SyntheticFS
 
 /// The processes of one vmrun session, and what `/proc` shows of them, in memory that all of them share.
 public final class Session: SessionDirectory {
     private let table: SessionTable
+    /// Translators for foreign programs, as the command line named them. Set once, before the program runs.
+    var interpreters = InterpreterRegistry()
 
     /// A session that the calling process begins, with at most `limit` processes; 0: as many as there is room for.
     public init(limit: UInt64 = 0) throws(HostError) {

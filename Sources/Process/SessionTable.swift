@@ -47,7 +47,7 @@ final class SessionTable {
     /// An empty table for at most `limit` processes.
     init(limit: Int) throws(HostError) {
         descriptor = try Host.memoryFile("vmrun-session")
-        try Host.call(Int32(SYS_ftruncate), Int(descriptor), Self.size)
+        try Host.resize(memoryFile: descriptor, to: Self.size)
         base = try Self.map(descriptor)
         records = SessionRecords(base: base + Self.recordsOffset)
         _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + Header.name), 8, 0)

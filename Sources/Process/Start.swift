@@ -47,6 +47,8 @@ public enum ProcessStart {
         do throws(ImageError) {
             state = try Loader.load(program, into: memory, context: context)
         } catch {
+            // As Linux does where the program that called execve is gone already.
+            if plan.isReplacement { vmrun_die_by_signal(SIGSEGV) }
             Message.fail(error.sentence(program: program.execfn), status: error.exitStatus)
         }
 
@@ -80,6 +82,7 @@ public enum ProcessStart {
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false)
         process.notifyDescriptor = plan.notifyDescriptor
+        session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
         guard session.enter(process.pid, record: record, executable: program.executablePath) else {
             Message.fail("the session has no room for another process")
         }

@@ -105,22 +105,7 @@ extension SyntheticFileSystem {
     }
 
     private func replaceContent(_ descriptor: Int32, _ content: [UInt8]) throws(GuestErrno) {
-        var failure = 0
-        content.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let count = Host.raw(
-                    Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done,
-                    done)
-                if count == -Int(EINTR) { continue }
-                if count <= 0 {
-                    failure = count
-                    return
-                }
-                done += count
-            }
-        }
-        guard failure == 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -failure)) }
+        do throws(HostError) { try Host.fill(memoryFile: descriptor, with: content) } catch { throw GuestErrno(error.number) }
         // Last, so that whoever reads meanwhile never meets an empty file.
         _ = Host.raw(Int32(SYS_ftruncate), Int(descriptor), content.count)
     }

@@ -109,7 +109,7 @@ enum ProcessCalls {
     static func execve(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let path = try GuestAccess.readBytes(at: GuestAddress(args.a0), limit: 4096)
         if path.isEmpty { throw .ENOENT }
-        let (argv, envp) = try readVectors(args.a1, args.a2)
+        let (argv, envp) = try readVectors(thread, path, args.a1, args.a2)
         return try thread.execute(.path(path), argv: argv, envp: envp)
     }
 
@@ -118,7 +118,7 @@ enum ProcessCalls {
         let flags = Int32(truncatingIfNeeded: args.a4)
         guard flags & ~(Int32(VMRUN_AT_EMPTY_PATH) | AT_SYMLINK_NOFOLLOW) == 0 else { throw .EINVAL }
         let path = try GuestAccess.readBytes(at: GuestAddress(args.a1), limit: 4096)
-        let (argv, envp) = try readVectors(args.a2, args.a3)
+        let (argv, envp) = try readVectors(thread, directory == AT_FDCWD ? path : [], args.a2, args.a3)
         if path.isEmpty && flags & Int32(VMRUN_AT_EMPTY_PATH) == 0 { throw .ENOENT }
         let follows = flags & AT_SYMLINK_NOFOLLOW == 0
         if path.first == UInt8(ascii: "/") || (directory == AT_FDCWD && !path.isEmpty) {
@@ -128,11 +128,19 @@ enum ProcessCalls {
         return try thread.execute(source, argv: argv, envp: envp)
     }
 
-    private static func readVectors(_ argv: UInt64, _ envp: UInt64) throws(GuestErrno) -> ([[UInt8]], [[UInt8]]) {
+    private static func readVectors(
+        _ thread: GuestThread, _ path: [UInt8], _ argv: UInt64, _ envp: UInt64
+    ) throws(GuestErrno) -> ([[UInt8]], [[UInt8]]) {
         var budget = Int(clamping: ArgumentLimits.current().total)
-        let arguments = argv == 0 ? [] : try ArgumentLimits.readStrings(at: GuestAddress(argv), budget: &budget)
-        let environment = envp == 0 ? [] : try ArgumentLimits.readStrings(at: GuestAddress(envp), budget: &budget)
-        return (arguments, environment)
+        do throws(GuestErrno) {
+            let arguments = try ArgumentLimits.readStrings(at: GuestAddress(argv), budget: &budget)
+            let environment = try ArgumentLimits.readStrings(at: GuestAddress(envp), budget: &budget)
+            return (arguments, environment)
+        } catch {
+            // Linux opens the file first, and says what is wrong with that.
+            if !path.isEmpty { Host.close(try ProgramFiles(thread.process.files).openExecutable(path: path)) }
+            throw error
+        }
     }
 
     // MARK: exit

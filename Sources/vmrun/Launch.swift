@@ -39,8 +39,10 @@ enum Launch {
         enterWorkingDirectory(options, files)
 
         let environment = guestEnvironment(options)
-        let prepared = prepare(program, arguments, environment, files)
+        let registry = translators(options)
+        let prepared = prepare(program, arguments, environment, files, registry)
         var plan = ExecPlan()
+        plan.interpreters = registry.words
         plan.timeout = options.timeout
         plan.blockedMask = inheritedMask()
         ProcessStart.run(prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
@@ -127,6 +129,20 @@ enum Launch {
         }
     }
 
+    private static func translators(_ options: Options) -> InterpreterRegistry {
+        var registry = InterpreterRegistry()
+        for entry in options.interpreters {
+            if registry.register(entry.machine, path: entry.path) { continue }
+            let isNative = ELFMachine(named: entry.machine)?.isNative ?? false
+            Message.fail(
+                "--interp \(text(entry.machine))=\(text(entry.path)): "
+                    + (isNative
+                        ? "this machine runs such programs itself"
+                        : "there is no such machine; qemu-user's names are meant, as aarch64, arm, i386 or riscv64"))
+        }
+        return registry
+    }
+
     private static func guestEnvironment(_ options: Options) -> [[UInt8]] {
         let host = HostArguments.environment.filter { !HostLayout.isOwn($0) }
         var result = options.clearsEnvironment ? [] : host
@@ -148,7 +164,8 @@ enum Launch {
 
     /// Finds the program as execvp(3) does, in the guest's PATH. Ends with 127 or 126 where there is none.
     private static func prepare(
-        _ program: [UInt8], _ arguments: [[UInt8]], _ environment: [[UInt8]], _ files: FileSystemContext
+        _ program: [UInt8], _ arguments: [[UInt8]], _ environment: [[UInt8]], _ files: FileSystemContext,
+        _ registry: InterpreterRegistry
     ) -> PreparedProgram {
         let slash = UInt8(ascii: "/")
         var candidates = [program]
@@ -164,7 +181,7 @@ enum Launch {
             do throws(ImageError) {
                 return try PreparedProgram.prepare(
                     .path(candidate), argv: [program] + arguments, envp: environment, opener: ProgramFiles(files),
-                    registry: InterpreterRegistry(), limits: ArgumentLimits.current())
+                    registry: registry, limits: ArgumentLimits.current())
             } catch {
                 // A file that is there but cannot be run is better news than one that is not.
                 if failure == nil || failure?.error.exitStatus == 127 { failure = (error, candidate) }
@@ -192,8 +209,9 @@ enum Launch {
     // MARK: The image after an exec
 
     static func continueExec(_ descriptor: Int32) -> Never {
-        guard let plan = ExecPlan.receive(descriptor) else {
-            Message.fail("--helper-fd \(descriptor) does not hold an exec plan; this option is vmrun's own")
+        let plan: ExecPlan
+        do throws(ForkIPCError) { plan = try ExecPlan.receive(from: descriptor) } catch {
+            Message.fail("--helper-fd \(descriptor) brings no exec plan: \(error.clause); this option is vmrun's own")
         }
         HostPlacement(stackLimit: plan.stackLimit, personality: plan.personality).restore()
         InternalDescriptors.configure(
@@ -210,22 +228,11 @@ enum Launch {
             let program = try PreparedProgram(
                 executable: plan.executable, interpreter: plan.interpreter < 0 ? nil : plan.interpreter,
                 argv: plan.arguments, envp: plan.environment, execfn: plan.execfn, executablePath: plan.executablePath,
-                comm: plan.comm, limits: ArgumentLimits.current())
-            setCloseOnExec(plan)
+                comm: plan.comm, auxiliaryFlags: plan.auxiliaryFlags, limits: ArgumentLimits.current())
             ProcessStart.run(program, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
         } catch {
             // The old program is gone: as Linux, there is nobody left to tell but by a signal.
             vmrun_die_by_signal(SIGSEGV)
-        }
-    }
-
-    private static func setCloseOnExec(_ plan: ExecPlan) {
-        for descriptor in [
-            plan.sessionDescriptor, plan.kvmDescriptor, plan.sharedMemoryDescriptor, plan.notifyDescriptor, plan.executable,
-            plan.interpreter,
-        ]
-        where descriptor >= 0 {
-            _ = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_SETFD), Int(FD_CLOEXEC))
         }
     }
 }

@@ -100,17 +100,17 @@ private func image(_ builder: ELFBuilder) throws -> ELFImage {
 @Test func foreignMachines() {
     var builder = ELFBuilder.program()
     builder.machine = 243
-    #expect(defect(builder) == .wrongMachine(243, is32Bit: false))
+    #expect(defect(builder) == .wrongMachine(ELFMachine(243)))
     builder.machine = 3
     builder.ident[4] = 1
-    #expect(defect(builder) == .wrongMachine(3, is32Bit: true))
+    #expect(defect(builder) == .wrongMachine(ELFMachine(3, is32Bit: true)))
     builder.machine = UInt16(22).byteSwapped
     builder.ident[4] = 2
     builder.ident[5] = 2
-    #expect(defect(builder) == .wrongMachine(22, is32Bit: false))
+    #expect(defect(builder) == .wrongMachine(ELFMachine(22, isBigEndian: true)))
     builder = .program()
     builder.ident[4] = 1
-    #expect(defect(builder) == .wrongMachine(builder.machine, is32Bit: true))
+    #expect(defect(builder) == .wrongMachine(ELFMachine(builder.machine, is32Bit: true)))
 }
 
 @Test func impossibleSegments() {
@@ -184,9 +184,9 @@ private func image(_ builder: ELFBuilder) throws -> ELFImage {
     let program = bytes("/bin/x")
     func sentence(_ error: ImageError) -> String { error.sentence(program: program) }
     #expect(
-        sentence(.defective(.wrongMachine(243, is32Bit: false)))
+        sentence(.defective(.wrongMachine(ELFMachine(243))))
             .hasPrefix("cannot run /bin/x: it is built for riscv, and this machine runs "))
-    #expect(sentence(.defective(.wrongMachine(3, is32Bit: true))).contains("32-bit i386"))
+    #expect(sentence(.defective(.wrongMachine(ELFMachine(3, is32Bit: true)))).contains("32-bit i386"))
     #expect(
         sentence(.interpreterUnavailable(bytes("/lib64/ld-linux-x86-64.so.2"), .ENOENT))
             == "cannot run /bin/x: its interpreter /lib64/ld-linux-x86-64.so.2 cannot be opened: no such file")

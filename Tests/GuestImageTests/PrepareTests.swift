@@ -143,11 +143,11 @@ private func withInterpreter(_ path: [UInt8] = bytes("/ld.so\0")) -> FakeOpener 
     let executable = memoryFile(opener.files["/p"] ?? [])
     let program = try PreparedProgram(
         executable: executable, interpreter: memoryFile(ELFBuilder.program(dynamic: true).build()), argv: [bytes("p")],
-        envp: [], execfn: bytes("/p"), executablePath: bytes("/p"), comm: bytes("p"), limits: usualLimits)
+        envp: [], execfn: bytes("/p"), executablePath: bytes("/p"), comm: bytes("p"), auxiliaryFlags: 0, limits: usualLimits)
     #expect(program.interpreter != nil)
     #expect(throws: ImageError.unknownFormat) {
         try PreparedProgram(
             executable: memoryFile([1]), interpreter: nil, argv: [], envp: [], execfn: [], executablePath: [], comm: [],
-            limits: usualLimits)
+            auxiliaryFlags: 0, limits: usualLimits)
     }
 }

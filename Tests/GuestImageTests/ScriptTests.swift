@@ -79,22 +79,7 @@ private func nested(_ depth: Int) -> FakeOpener {
     opener.files["/script"] = bytes("#!/foreign")
     #expect(
         failure("/script", opener: opener)
-            == .scriptInterpreterDefective(bytes("/foreign"), .wrongMachine(243, is32Bit: false)))
+            == .scriptInterpreterDefective(bytes("/foreign"), .wrongMachine(ELFMachine(243))))
     opener.files["/loop"] = bytes("#!/loop\n")
     #expect(failure("/loop", opener: opener)?.errno == .ELOOP)
-}
-
-@Test func translatorsRunForeignPrograms() throws {
-    let opener = nested(0)
-    var foreign = ELFBuilder.program()
-    foreign.machine = 243
-    opener.files["/foreign"] = foreign.build()
-    opener.files["/script"] = bytes("#!/foreign -q")
-    var registry = InterpreterRegistry()
-    registry.register(machine: 243, path: bytes("/nowhere"))
-    registry.register(machine: 243, path: bytes("/0"))
-    var program = try prepare("/foreign", argv: ["f", "x"], opener: opener, registry: registry)
-    #expect(program.argv.map(text) == ["/0", "/foreign", "x"])
-    program = try prepare("/script", argv: ["f", "x"], opener: opener, registry: registry)
-    #expect(program.argv.map(text) == ["/0", "/foreign", "-q", "/script", "x"])
 }

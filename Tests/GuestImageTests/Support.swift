@@ -107,6 +107,8 @@ func memoryFile(_ content: [UInt8]) -> Int32 {
 final class FakeOpener: ProgramOpener {
     var files: [String: [UInt8]] = [:]
     var errors: [String: GuestErrno] = [:]
+    /// What is on the host only.
+    var hostFiles: [String: [UInt8]] = [:]
     private(set) var opened: [String] = []
     private var paths: [Int32: String] = [:]
 
@@ -116,6 +118,11 @@ final class FakeOpener: ProgramOpener {
         if let error = errors[name] { throw error }
         guard let content = files[name] else { throw .ENOENT }
         return open(content, path: name)
+    }
+
+    func openOnHost(path: [UInt8]) throws(GuestErrno) -> Int32 {
+        guard let content = hostFiles[text(path)] else { throw .ENOENT }
+        return open(content, path: "HOST" + text(path))
     }
 
     func open(_ content: [UInt8], path: String) -> Int32 {

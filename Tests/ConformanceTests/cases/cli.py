@@ -48,6 +48,11 @@ usage_case("absurd-timeout", "timeout", "--timeout", "99999999999999999999999", 
 usage_case("negative-process-limit", "max-processes", "--max-processes", "-1", "/bin/true")
 usage_case("process-limit-in-words", "max-processes", "--max-processes", "few", "/bin/true")
 usage_case("process-limit-without-value", "--max-processes", "--max-processes")
+usage_case("interp-without-value", "--interp", "--interp")
+usage_case("interp-without-machine", "MACHINE=GUESTPATH", "--interp", "/usr/bin/qemu", "/bin/true")
+usage_case("interp-for-no-machine", "z80", "--interp", "z80=/usr/bin/qemu", "/bin/true")
+usage_case("interp-for-this-machine", "x86_64", "--interp", "x86_64=/usr/bin/qemu", "/bin/true")
+usage_case("interp-by-relative-path", "absolute", "--interp", "arm=qemu", "/bin/true")
 usage_case("missing-sysroot", "/nonexistent/root", "--sysroot", "/nonexistent/root", "/bin/true")
 usage_case("sysroot-is-a-file", "/etc/passwd", "--sysroot", "/etc/passwd", "/bin/true")
 usage_case("missing-bind", "/nonexistent/host", "--bind", "/nonexistent/host:/mnt", "/bin/true")
@@ -109,7 +114,8 @@ program_case("program-without-permission", NOT_EXECUTABLE, "program",
              lambda path: write(path, elf.program(), mode=0o644))
 program_case("not-an-elf", NOT_EXECUTABLE, "program", lambda path: write(path, b"\x01\x02\x03\x04 no program at all"))
 program_case("empty-program", NOT_EXECUTABLE, "program", lambda path: write(path, b""))
-program_case("wrong-machine", NOT_EXECUTABLE, "aarch64", lambda path: write(path, elf.program(machine=elf.AARCH64)))
+# One that no translator is ever found for.
+program_case("wrong-machine", NOT_EXECUTABLE, "ia64", lambda path: write(path, elf.program(machine=elf.IA_64)))
 program_case("thirty-two-bit", NOT_EXECUTABLE, "32-bit", lambda path: write(path, elf.program(elf_class=1)))
 program_case("not-an-executable-type", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program(kind=1)))
 program_case("truncated-header", NOT_EXECUTABLE, "program", lambda path: write(path, elf.program()[:40]))
@@ -294,3 +300,13 @@ def descriptors_are_inherited(context):
                    *context.under_vmrun(["sh", "-c", "cat <&7"], sysroot=context.busybox)]
         result = context.run(command, pass_fds=[file.fileno()])
         check(result.stdout == b"through seven\n", result.describe(), result.transcript())
+
+
+@case()
+def limited_file_size(context):
+    """Nothing that vmrun writes for itself is the guest's doing: no file may grow, and yet it starts, and /proc is there."""
+    # Through a pipe, since the limit counts for the file that takes a test's output, too.
+    script = '(ulimit -S -f 0; exec "$@") 2>&1 | cat'
+    command = ["sh", "-c", script, "sh", *context.under_vmrun(["sh", "-c", "cat /proc/self/comm; ulimit -f; exec true"])]
+    result = context.run(command)
+    check(result.status == 0 and result.stdout == b"cat\n0\n", "not what a native shell says", result.transcript())

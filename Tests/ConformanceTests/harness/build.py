@@ -31,7 +31,7 @@ class Builder:
         if compiler == "musl-gcc":
             flags += MUSL_FLAGS
         return [compiler, *flags, *fixture.flags, *map(str, fixture.sources), "-o", str(output),
-                *([] if variant == "bare" else ["-lm"])]
+                *([] if variant in ("bare", "aarch64") else ["-lm"])]
 
     def build(self, fixture, variant):
         """Build one; return an empty string, or what the compiler said."""

@@ -2,7 +2,7 @@
 
 import struct
 
-X86_64, AARCH64 = 62, 183
+X86_64, IA_64 = 62, 50
 
 #: mov $231, %eax; mov $7, %edi; syscall: exit_group(7)
 CODE = bytes.fromhex("b8e7000000bf070000000f05")

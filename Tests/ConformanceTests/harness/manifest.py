@@ -1,9 +1,14 @@
 """GuestFixtures/manifest.toml: which fixtures there are, how each is built, run and judged."""
 
 import dataclasses
+import os
 import pathlib
 import re
+import shutil
 import tomllib
+
+#: The Swift toolchain's own, which builds for every processor: no cross compiler has to be installed.
+CLANG = shutil.which("clang", path=f"{os.environ.get('PATH', '')}:/opt/swift/usr/bin:/usr/libexec/swift/bin") or "clang"
 
 #: Each variant is one way to link a program; the loader and the C library differ between them.
 VARIANTS = {
@@ -17,6 +22,9 @@ VARIANTS = {
     "shared-glibc": ["gcc", "-shared", "-fPIC"],
     # No C library at all: the fixture brings its own _start.
     "bare": ["gcc", "-nostdlib", "-static", "-no-pie", "-fno-pie"],
+    # For another processor, without a C library too.
+    "aarch64": [CLANG, "--target=aarch64-linux-gnu", "-fuse-ld=lld", "-ffreestanding", "-nostdlib", "-static",
+                "-Wno-unknown-warning-option"],
 }
 GROUPS = {
     "basic": ["static-glibc", "dynamic-glibc", "static-musl"],
