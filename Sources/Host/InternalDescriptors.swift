@@ -1,10 +1,12 @@
 import CShim
 
 /// vmrun's own descriptors. They live at numbers from `base` up, beyond what the guest may open, so that guest descriptors
-/// and host descriptors have the same numbers. The values are set once, before any other thread exists.
+/// and host descriptors have the same numbers. The window is set once, before any other thread exists.
 public enum InternalDescriptors {
-    /// How many vmrun may need: one per vCPU (a VM has about a thousand at most) and a few more.
+    /// How many vmrun cannot do without: one for each vCPU of a VM (a thousand at most) and a few more.
     private static let reserve: UInt64 = 1400
+    /// How many it takes where the hard limit allows: as many threads as a guest may start.
+    private static let comfortable: UInt64 = 40_000
     /// From here on above `base` are the descriptors that belong to a VM, which a fork child drops all at once.
     private static let machineOffset: Int32 = 128
     /// Room for a guest that raises its limit from the usual 1024, at the price of a larger descriptor table.
@@ -13,32 +15,42 @@ public enum InternalDescriptors {
 
     /// The first number that is vmrun's.
     nonisolated(unsafe) public private(set) static var base: Int32 = .max
-    /// The guest's RLIMIT_NOFILE soft limit: a descriptor number at or above it is EMFILE to the guest.
-    nonisolated(unsafe) public static var guestLimit: UInt64 = 1024
+    /// The limits of a thread that belongs to no guest process yet, which the first one takes over.
+    nonisolated(unsafe) private static var initialLimits = vmrun_descriptor_limits(soft: 1024, hard: 4096)
+
+    /// RLIMIT_NOFILE of the calling thread's guest process: a descriptor number at or above the soft limit is EMFILE to the
+    /// guest. A process of its own, a vfork helper included, has limits of its own.
+    public static var limits: vmrun_descriptor_limits {
+        get { vmrun_thread_self()?.pointee.limits?.pointee ?? initialLimits }
+        set {
+            if let own = vmrun_thread_self()?.pointee.limits { own.pointee = newValue } else { initialLimits = newValue }
+        }
+    }
+
+    /// The guest's soft limit.
+    public static var guestLimit: UInt64 { limits.soft }
     /// The guest's hard limit.
-    nonisolated(unsafe) public static var guestHardLimit: UInt64 = 4096
+    public static var guestHardLimit: UInt64 { limits.hard }
 
     /// Chooses the window and raises the host's soft limit over it. `inherited` is what the exec plan of the parent image
     /// says; without it the limits are the host's.
     public static func configure(inherited: (base: Int32, limit: UInt64, hardLimit: UInt64)? = nil) {
         if let inherited {
             base = inherited.base
-            guestLimit = inherited.limit
-            guestHardLimit = inherited.hardLimit
+            limits = vmrun_descriptor_limits(soft: inherited.limit, hard: inherited.hardLimit)
             return
         }
         var limit = rlimit()
         withUnsafeMutablePointer(to: &limit) {
             _ = Host.raw(Int32(SYS_prlimit64), 0, Int(RLIMIT_NOFILE_NUMBER), 0, $0.argument)
         }
-        guestHardLimit = UInt64(limit.rlim_max)
-        guestLimit = UInt64(limit.rlim_cur)
-        var first = min(max(guestLimit, usualBase), largestBase)
-        if first + reserve > guestHardLimit {
-            first = guestHardLimit > 2 * reserve ? guestHardLimit - reserve : guestHardLimit / 2
-        }
-        guestLimit = min(guestLimit, first)
-        limit.rlim_cur = rlim_t(min(max(UInt64(limit.rlim_cur), first + reserve), guestHardLimit))
+        let soft = UInt64(limit.rlim_cur), hard = UInt64(limit.rlim_max)
+        // Of a hard limit that is too low for both, the guest keeps most.
+        let window = min(comfortable, max(reserve, hard / 4))
+        var first = min(max(soft, usualBase), largestBase)
+        if first + window > hard { first = hard > 2 * reserve ? hard - window : hard / 2 }
+        limits = vmrun_descriptor_limits(soft: min(soft, first), hard: hard)
+        limit.rlim_cur = rlim_t(min(max(soft, first + comfortable), hard))
         withUnsafeMutablePointer(to: &limit) {
             _ = Host.raw(Int32(SYS_prlimit64), 0, Int(RLIMIT_NOFILE_NUMBER), $0.argument, 0)
         }
@@ -57,6 +69,11 @@ public enum InternalDescriptors {
 
     /// As `adopt`, for a VM or vCPU.
     public static func adoptForMachine(_ descriptor: Int32) -> Int32 { move(descriptor, to: base &+ machineOffset) }
+
+    /// A second number in the window for what one of vmrun's descriptors stands for, -1 where the window is full.
+    public static func duplicate(_ descriptor: Int32) -> Int32 {
+        Int32(truncatingIfNeeded: max(Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(base)), -1))
+    }
 
     /// Closes every VM and vCPU descriptor, in a fork child.
     public static func closeMachines() {

@@ -65,6 +65,9 @@ public final class VCPU {
     /// In a fork child: descriptor and mapping are gone already, and their numbers may be somebody else's.
     public func forget() { descriptor = -1 }
 
+    /// At the end of a process whose descriptor table others go on using.
+    public func closeDescriptor() { Host.close(descriptor) }
+
     deinit { close() }
 
     /// Gives the vCPU back before its object goes: a helper process leaves without unwinding its references.

@@ -31,5 +31,11 @@ public final class VirtualMachine {
     /// In a fork child: the descriptor is closed already, and its number may be somebody else's.
     public func forget() { descriptor = -1 }
 
-    deinit { if descriptor >= 0 { _ = Host.raw(Int32(SYS_close), Int(descriptor)) } }
+    /// Gives the VM back before its object goes.
+    public func close() {
+        if descriptor >= 0 { _ = Host.raw(Int32(SYS_close), Int(descriptor)) }
+        descriptor = -1
+    }
+
+    deinit { close() }
 }

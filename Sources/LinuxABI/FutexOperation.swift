@@ -36,4 +36,13 @@ public enum FutexOperation: UInt32 {
         default: false
         }
     }
+
+    /// Whether the kernel ties an owner to the futex (FUTEX_*_PI).
+    @inlinable
+    public var inheritsPriority: Bool {
+        switch self {
+        case .FUTEX_LOCK_PI, .FUTEX_TRYLOCK_PI, .FUTEX_WAIT_REQUEUE_PI, .FUTEX_CMP_REQUEUE_PI, .FUTEX_LOCK_PI2: true
+        default: false
+        }
+    }
 }

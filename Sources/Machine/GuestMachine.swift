@@ -15,6 +15,9 @@ public final class GuestMachine {
     private let lock = Lock()
     private let mappings: any GuestMappings
     private var nextCPU = 0
+    private var livingCPUs = 0
+    /// How many vCPUs KVM makes in one VM over its whole life.
+    private let cpuCapacity: Int
     /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
     private var nextPhysical: UInt64 = 4 << 30
     private let vdso: HostVDSO
@@ -26,6 +29,7 @@ public final class GuestMachine {
         do throws(HostError) { vm = try VirtualMachine(system) } catch { throw .kvm("KVM_CREATE_VM", error.number) }
         let slots = SlotCounter(limit: system.capability(KVM_CAP_NR_MEMSLOTS))
         self.slots = slots
+        cpuCapacity = max(system.capability(KVM_CAP_MAX_VCPUS), system.capability(KVM_CAP_NR_VCPUS), 4)
         self.mappings = mappings
         self.vdso = vdso
         features = CPUFeatures(system)
@@ -50,19 +54,38 @@ public final class GuestMachine {
         var exhausted: Bool { value >= limit }
     }
 
-    /// The number for a new vCPU, never used before in this VM.
-    func takeCPUNumber() -> Int {
+    /// The number for a new vCPU, never used before in this VM. Nil where KVM makes no more.
+    func takeCPUNumber() -> Int? {
         lock.withLock {
+            guard nextCPU < cpuCapacity else { return nil }
             defer { nextCPU += 1 }
+            livingCPUs += 1
             return nextCPU
         }
     }
 
+    /// Whether the VM has had all the vCPUs it can have.
+    public var isFull: Bool { lock.withLock { nextCPU >= cpuCapacity } }
+
+    /// A vCPU is gone. True where it was the last of all that the VM can have: nobody needs it any more.
+    public func cpuClosed() -> Bool {
+        lock.withLock {
+            livingCPUs -= 1
+            return livingCPUs == 0 && nextCPU >= cpuCapacity
+        }
+    }
+
+    /// At the end of a process whose descriptor table others go on using.
+    public func closeDescriptor() { Host.close(vm.descriptor) }
+
+    /// Gives the VM and its memory back before the object goes.
+    public func close() {
+        vm.close()
+        memory.close()
+    }
+
     /// Frees the lock of a helper process that was killed.
     public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
-
-    /// vCPUs made so far.
-    public var cpuCount: Int { lock.withLock { nextCPU } }
 
     /// Gives up a parent's machine in a fork child, where neither its descriptors nor its memory exist. To be called before
     /// anything else is opened or mapped.

@@ -85,8 +85,13 @@ final class KernelMemory {
     /// In a fork child: the blocks were not inherited.
     func forget() { blockCount = 0 }
 
-    deinit {
+    func close() {
         for index in 0..<blockCount { _ = Host.raw(Int32(SYS_munmap), Int(blocks[index]), Int(Self.blockSize)) }
+        blockCount = 0
+    }
+
+    deinit {
+        close()
         blocks.deallocate()
     }
 }

@@ -14,7 +14,7 @@ final class Carrier {
         let thread: GuestThread
         let context: GuestThread.InitialContext
         let request: CloneRequest
-        /// The creator's name and processors, which its threads inherit.
+        /// The creator's name, which its threads inherit.
         let name: ThreadName
     }
 
@@ -31,15 +31,17 @@ final class Carrier {
     let cpu: GuestCPU
     private let stage: UnsafeMutablePointer<Int32>
     private var birth: Birth?
+    /// Why the thread that was called for cannot be.
+    private var failure: GuestErrno?
     private static let hostStackSize: UInt64 = 512 << 10
     /// So many stay idle while new ones are made: a carrier's thread id comes back with it, where the kernel's come back late.
     static let resting = 32
     /// The name of a parked carrier in /proc, by which other processes leave it out.
     static let parkedName: StaticString = "vmrun-parked"
 
-    /// A new carrier with a host thread that waits to be called. EAGAIN where there can be no more.
-    init(_ machine: GuestMachine) throws(GuestErrno) {
-        do throws(MachineFailure) { cpu = try GuestCPU(machine) } catch { throw .EAGAIN }
+    /// A new carrier with a host thread that waits to be called.
+    init(_ cpu: GuestCPU) throws(MachineFailure) {
+        self.cpu = cpu
         stage = .allocate(capacity: 1)
         stage.initialize(to: Stage.parked)
         let result = vmrun_start_thread(
@@ -49,7 +51,7 @@ final class Carrier {
             }, Unmanaged.passRetained(self).toOpaque(), Self.hostStackSize)
         if result != 0 {
             Unmanaged.passUnretained(self).release()
-            throw .EAGAIN
+            throw .outOfMemory("host threads")
         }
     }
 
@@ -57,11 +59,14 @@ final class Carrier {
 
     // MARK: The creator's side
 
-    /// Starts a guest thread. When it returns the thread has its id and waits for `release`.
-    func call(_ birth: Birth) {
+    /// Starts a guest thread. When it returns nil the thread has its id and waits for `release`; an errno says that there is none.
+    func call(_ birth: Birth) -> GuestErrno? {
         self.birth = birth
         advance(to: Stage.called)
         wait { $0 == Stage.ready }
+        defer { failure = nil }
+        if failure != nil { release() }
+        return failure
     }
 
     func release() { advance(to: Stage.released) }
@@ -86,21 +91,38 @@ final class Carrier {
             wait { $0 == Stage.called }
             guard let birth else { return }
             self.birth = nil
-            begin(birth)
-            birth.thread.runLoop()
-            finish(birth.thread)
+            let thread = birth.thread
+            if begin(birth) { thread.runLoop() }
+            vmrun_thread_attach(nil)
+            if thread.endsHostThread {
+                thread.process.retire(cpu)
+                return
+            }
+            park(thread.process)
         }
     }
 
-    private func begin(_ birth: Birth) {
+    /// False where there is no new thread.
+    private func begin(_ birth: Birth) -> Bool {
         let thread = birth.thread
+        let request = birth.request
         thread.attach()
         birth.name.apply()
+        thread.earlierUsage = .current()
+        let own = ~request.flags & (CloneRequest.files | CloneRequest.fs)
+        if own != 0 {
+            do throws(GuestErrno) { try thread.unshare(own) } catch {
+                failure = error
+                birth.context.free()
+                advance(to: Stage.ready)
+                wait { $0 == Stage.released }
+                return false
+            }
+        }
         thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
         advance(to: Stage.ready)
         wait { $0 == Stage.released }
-        let request = birth.request
-        thread.clearChildTid = request.has(CloneRequest.childClearTid) ? request.childTid : 0
+        if request.has(CloneRequest.childClearTid) { thread.setClearChildTid(request.childTid) }
         if request.has(CloneRequest.childSetTid) {
             try? GuestAccess.write(thread.tid, at: GuestAddress(request.childTid))
         }
@@ -111,15 +133,14 @@ final class Carrier {
         }
         birth.context.free()
         vmrun_set_host_mask(thread.signals.mask)
+        return true
     }
 
     /// The guest thread is gone (`GuestThread.end` has told the guest): the host thread becomes as new and parks.
-    private func finish(_ thread: GuestThread) {
-        vmrun_thread_attach(nil)
+    private func park(_ process: GuestProcess) {
         dropPendingSignals()
         ThreadName(Self.parkedName).apply()
         vmrun_atomic_store(stage, Stage.parked)
-        let process = thread.process
         process.threadsLock.withLock { process.idleCarriers.append(self) }
     }
 

@@ -15,8 +15,6 @@ public struct CloneRequest {
     public var childTid: UInt64 = 0
     public var pidfd: UInt64 = 0
     public var tls: UInt64 = 0
-    /// Came through clone(2), where one argument serves as parent tid and as pidfd.
-    public var isLegacy = false
 
     public init(flags: UInt64) { self.flags = flags }
 
@@ -25,31 +23,41 @@ public struct CloneRequest {
     static let files: UInt64 = 0x400
     static let sighand: UInt64 = 0x800
     static let pidfdFlag: UInt64 = 0x1000
-    static let ptrace: UInt64 = 0x2000
     static let vfork: UInt64 = 0x4000
     static let parent: UInt64 = 0x8000
     static let thread: UInt64 = 0x10000
+    static let newNamespace: UInt64 = 0x20000
+    static let newIPC: UInt64 = 0x800_0000
+    static let newUser: UInt64 = 0x1000_0000
+    static let newPID: UInt64 = 0x2000_0000
     static let newNamespaceMask: UInt64 = 0x7e02_0080
     static let sysvsem: UInt64 = 0x40000
     static let setTLS: UInt64 = 0x80000
     static let parentSetTid: UInt64 = 0x100000
     static let childClearTid: UInt64 = 0x200000
-    static let untraced: UInt64 = 0x800000
+    static let detached: UInt64 = 0x400000
     static let childSetTid: UInt64 = 0x1000000
     static let io: UInt64 = 0x8000_0000
     static let clearSighand: UInt64 = 0x1_0000_0000
 
     func has(_ flag: UInt64) -> Bool { flags & flag != 0 }
 
+    /// What the host kernel is asked for as the guest asks for it.
+    static let hostFlags = fs | files | sighand | parent | sysvsem | io
+
     /// kernel/fork.c's rules on combinations, in its order. Namespaces are refused as to an unprivileged caller.
     func validate() throws(GuestErrno) {
-        if has(Self.newNamespaceMask) { throw .EPERM }
+        if has(Self.clearSighand) && has(Self.sighand) { throw .EINVAL }
+        // One word cannot receive both.
+        if has(Self.pidfdFlag) && has(Self.parentSetTid) && pidfd == parentTid { throw .EINVAL }
+        if has(Self.newNamespace) && has(Self.fs) { throw .EINVAL }
+        if has(Self.newUser) && has(Self.fs) { throw .EINVAL }
         if has(Self.thread) && !has(Self.sighand) { throw .EINVAL }
         if has(Self.sighand) && !has(Self.vm) { throw .EINVAL }
-        if has(Self.clearSighand) && has(Self.sighand) { throw .EINVAL }
-        // One argument cannot receive both.
-        if isLegacy && has(Self.pidfdFlag) && has(Self.parentSetTid) { throw .EINVAL }
-        if exitSignal > 64 { throw .EINVAL }
+        if has(Self.thread) && flags & (Self.newUser | Self.newPID) != 0 { throw .EINVAL }
+        if has(Self.pidfdFlag) && has(Self.detached) { throw .EINVAL }
+        if has(Self.newIPC) && has(Self.sysvsem) { throw .EINVAL }
+        if flags & Self.newNamespaceMask != 0 { throw .EPERM }
         // A base that the processor would refuse, as arch_prctl(2).
         if has(Self.setTLS) && tls >= 0x7fff_ffff_f000 { throw .EPERM }
     }

@@ -19,7 +19,7 @@ extension GuestThread {
         let program: PreparedProgram
         do throws(ImageError) {
             program = try PreparedProgram.prepare(
-                source, argv: argv, envp: envp, opener: ProgramFiles(process.files), registry: process.session.interpreters,
+                source, argv: argv, envp: envp, opener: ProgramFiles(files), registry: process.session.interpreters,
                 limits: ArgumentLimits.current())
         } catch {
             // Linux finds these only when the old program is gone: there is nobody left to return an error to.
@@ -36,7 +36,7 @@ extension GuestThread {
         plan.executablePath = program.executablePath
         plan.comm = program.comm
         plan.auxiliaryFlags = program.auxiliaryFlags
-        plan.root = process.files.currentConfiguration.encoded()
+        plan.root = files.currentConfiguration.encoded()
         plan.interpreters = process.session.interpreters.words
         plan.timeout = process.timeout
         plan.blockedMask = signals.mask

@@ -9,6 +9,7 @@ import Signals
 import Synchronization
 import Sysroot
 import SyntheticFS
+import Synchronization
 
 /// What serves the guest's system calls. Syscalls implements it; Process only knows that somebody does.
 public protocol SystemCallServer: AnyObject {
@@ -19,7 +20,7 @@ public protocol SystemCallServer: AnyObject {
 /// One guest process: a host process, one address space, one VM. Everything hangs off this object and `GuestThread`.
 public final class GuestProcess {
     public let memory: AddressSpace
-    public let files: FileSystemContext
+    public internal(set) var files: FileSystemContext
     /// /proc and /dev.
     public let synthetic: SyntheticFileSystem
     public let actions: SignalActions
@@ -28,8 +29,13 @@ public final class GuestProcess {
     /// Seconds that one stay in the guest may take; 0: as long as it likes.
     public let timeout: UInt64
     public internal(set) var pid: Int32
-    /// The VM of this address space. Replaced in a fork child, which cannot use its parent's.
+    /// The VM of this address space that makes the next vCPU. Replaced in a fork child, which cannot use its parent's, and when it
+    /// has made as many as it can.
     public internal(set) var machine: GuestMachine
+    /// RLIMIT_NOFILE, which each thread knows as `host.limits`.
+    let limits: UnsafeMutablePointer<vmrun_descriptor_limits>
+    /// Host threads are no longer alike: see `noteUnlikeThreads`. Never unset.
+    private let unlikeThreads = Atomic<Bool>(false)
     let system: KVMSystem
     let vdso: HostVDSO
     /// Tells the page tables what the region map takes away. Shared with helpers, as the memory is.
@@ -39,6 +45,9 @@ public final class GuestProcess {
     /// This process is a vfork helper: it shares its parent's memory, machine and heap.
     public internal(set) var isHelper: Bool
 
+    /// This process uses the descriptor table of another one (CLONE_FILES without CLONE_VM).
+    var sharesDescriptors = false
+
     /// What the program is, for /proc and exec.
     public internal(set) var executablePath: [UInt8]
     var record: ProcessRecord
@@ -46,11 +55,13 @@ public final class GuestProcess {
     /// The last answers of `parent`: the host's and the guest's.
     private let knownParent = Atomic<UInt64>(0)
 
-    /// Guards the two lists.
+    /// Guards what follows, and the choice of the machine.
     let threadsLock = Lock()
     var threads: [GuestThread] = []
     /// Host threads without a guest thread, each with its vCPU, waiting for the next.
     var idleCarriers: [Carrier] = []
+    /// Children that share this memory and run beside it, rather than while a thread of it waits.
+    var concurrentHelpers = 0
 
     init(
         memory: AddressSpace, files: FileSystemContext, synthetic: SyntheticFileSystem, actions: SignalActions,
@@ -73,6 +84,8 @@ public final class GuestProcess {
         self.executablePath = executablePath
         self.record = record
         self.isHelper = isHelper
+        limits = .allocate(capacity: 1)
+        limits.initialize(to: InternalDescriptors.limits)
         pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
         // A helper that shares its parent's actions is not worth telling apart: it does not live long.
         if actions.didChange == nil {
@@ -94,10 +107,24 @@ public final class GuestProcess {
         }
     }
 
+    deinit { limits.deallocate() }
+
     /// Whether the calling host thread is the only one that runs vmrun's code on this heap.
     var hasOneHostThread: Bool {
-        !isHelper && timeout == 0 && threadsLock.withLock { threads.count == 1 && idleCarriers.isEmpty }
+        !isHelper && timeout == 0
+            && threadsLock.withLock { threads.count == 1 && idleCarriers.isEmpty && concurrentHelpers == 0 }
     }
+
+    /// Whether there is one guest thread, in memory that no other process uses.
+    public var hasOneThread: Bool { !isHelper && threadsLock.withLock { threads.count == 1 && concurrentHelpers == 0 } }
+
+    /// A thread has changed what its new threads inherit and no others (credentials, scheduling, affinity), or has used priority
+    /// inheritance, whose owner's end the kernel must see: from now on each guest thread gets a host thread of its own.
+    public func noteUnlikeThreads() {
+        if !hasUnlikeThreads { unlikeThreads.store(true, ordering: .relaxed) }
+    }
+
+    var hasUnlikeThreads: Bool { unlikeThreads.load(ordering: .relaxed) }
 
     /// Whether `tid` is a live guest thread of this process.
     public func hasThread(_ tid: Int32) -> Bool {
@@ -160,8 +187,16 @@ public final class GuestProcess {
 
     /// Ends the whole process, as exit_group(2). The session's last process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
-        // A helper's parent lives on, and may have the same descriptors.
-        if !isHelper { synthetic.sharedMemory.release() }
+        if sharesDescriptors {
+            // Nobody else knows what they are.
+            threadsLock.lock()
+            for thread in threads { thread.cpu.closeDescriptor() }
+            for carrier in idleCarriers { carrier.cpu.closeDescriptor() }
+            for machine in observer.machines { machine.closeDescriptor() }
+        } else if !isHelper {
+            // A helper's parent lives on, and may have the same descriptors.
+            synthetic.sharedMemory.release()
+        }
         while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
     }
 }

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Sysroot
 
 /// One guest thread: a host thread with its vCPU. Only its own host thread touches it, except where a member says otherwise.
 public final class GuestThread {
@@ -16,9 +17,19 @@ public final class GuestThread {
     /// Working space for one system call: paths, copied structures, iovecs. Never holds anything across calls.
     public let scratch: Scratch
     /// set_tid_address(2): where to store zero and wake a futex when this thread ends; 0 for nowhere.
-    public var clearChildTid: UInt64 = 0
+    public internal(set) var clearChildTid: UInt64 = 0
     /// set_robust_list(2)'s head, 0 for none. The host kernel has it too, for the death of the whole process.
-    public var robustList: UInt64 = 0
+    public internal(set) var robustList: UInt64 = 0
+    /// The host thread has descriptors or a working directory of its own (unshare(2), or CLONE_FILES or CLONE_FS was not given).
+    var hasOwnTables = false
+    /// The host thread ends with this guest thread, for what the kernel ties to it: children of its own, a robust futex.
+    var endsHostThread = false
+    /// What the host thread had used before this guest thread.
+    public internal(set) var earlierUsage = ThreadUsage()
+    /// A view of the file system that this thread shares with nobody (CLONE_FS was not given, or unshared).
+    var ownFiles: FileSystemContext?
+    /// The thread's view of the file system.
+    public var files: FileSystemContext { ownFiles ?? process.files }
     /// The system call being served has set the whole context, result register included (rt_sigreturn).
     public var hasContext = false
     /// execve(2) has succeeded so far: the socket that holds what the fresh image needs; otherwise -1.
@@ -36,6 +47,7 @@ public final class GuestThread {
         host = .allocate(capacity: 1)
         host.initialize(to: vmrun_thread())
         host.pointee.run = cpu.run
+        host.pointee.limits = process.limits
         enteredAt = .allocate(capacity: 1)
         enteredAt.initialize(to: 0)
         scratch = Scratch()

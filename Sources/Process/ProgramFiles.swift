@@ -62,7 +62,6 @@ extension GuestThread {
             throw .EBADF
         }
         var name = Array("/dev/fd/\(directory)".utf8)
-        let files = process.files
         let opened: Int
         if path.isEmpty {
             // The object behind the descriptor, whatever became of its name.

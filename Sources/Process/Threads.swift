@@ -4,10 +4,12 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Sysroot
 
 extension GuestThread {
     /// CLONE_THREAD: a carrier of this process takes the new thread.
     func startThread(_ request: CloneRequest) throws(GuestErrno) -> Int {
+        let pidfd = try PidfdRequest(request, caller: self)
         let context = try childContext(request)
         let carrier: Carrier
         do throws(GuestErrno) { carrier = try takeCarrier() } catch {
@@ -16,8 +18,10 @@ extension GuestThread {
         }
         let thread = GuestThread(process: process, cpu: carrier.cpu)
         thread.host.pointee.blocked = signals.mask
-        carrier.call(
-            Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current()))
+        thread.hasOwnTables = hasOwnTables
+        thread.ownFiles = ownFiles
+        let birth = Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current())
+        if let failure = carrier.call(birth) { throw failure }
         let tid = thread.tid
         if request.stackBase != 0 {
             process.memory.registerStack(thread: tid, stack: request.stackBase, size: request.stackSize)
@@ -27,16 +31,19 @@ extension GuestThread {
         if request.has(CloneRequest.parentSetTid) {
             try? GuestAccess.write(tid, at: GuestAddress(request.parentTid))
         }
+        pidfd?.open(tid, isThread: true)
         // Only now may it run: its first act may be to end and take its parent's memory with it.
         carrier.release()
         return Int(tid)
     }
 
     private func takeCarrier() throws(GuestErrno) -> Carrier {
-        if let rested = takeIdleCarrier(leaving: Carrier.resting) { return rested }
-        do throws(GuestErrno) { return try Carrier(process.machine) } catch {
+        // A new host thread is like its maker in all that Linux has a thread inherit.
+        let mayReuse = !hasOwnTables && !process.hasUnlikeThreads
+        if mayReuse, let rested = takeIdleCarrier(leaving: Carrier.resting) { return rested }
+        do throws(MachineFailure) { return try Carrier(process.makeCPU()) } catch {
             // Better an id that was in use a moment ago than no thread.
-            guard let idle = takeIdleCarrier(leaving: 0) else { throw error }
+            guard mayReuse, let idle = takeIdleCarrier(leaving: 0) else { throw .EAGAIN }
             return idle
         }
     }
@@ -44,6 +51,15 @@ extension GuestThread {
     /// The carrier that has been idle for longest, where more than `resting` are.
     private func takeIdleCarrier(leaving resting: Int) -> Carrier? {
         process.threadsLock.withLock { process.idleCarriers.count > resting ? process.idleCarriers.removeFirst() : nil }
+    }
+
+    /// unshare(2) of CLONE_FILES, CLONE_FS and CLONE_SYSVSEM; the host thread has a state of its own from now on.
+    public func unshare(_ flags: UInt64) throws(GuestErrno) {
+        let view = flags & CloneRequest.fs == 0 ? ownFiles : try files.copy(sharesDescriptors: flags & CloneRequest.files == 0)
+        let result = Host.raw(Int32(SYS_unshare), Int(flags))
+        if result < 0 { throw GuestErrno(Int32(-result)) }
+        hasOwnTables = true
+        ownFiles = view
     }
 
     /// exit(2): ends this thread, and the process with it where it is the last. Afterwards the run loop returns.
@@ -59,34 +75,50 @@ extension GuestThread {
         // Before anyone learns that the thread is gone: whoever joins it may use its stack's addresses at once.
         process.memory.threadExiting(tid)
         hasEnded = true
-        if holdsRobustLocks || isLeader { endHostThread(status) }
-        if robustList != 0 { _ = Host.raw(Int32(SYS_set_robust_list), 0, 24) }
-        clearTid()
-    }
-
-    /// The kernel knows best how to give up robust and priority-inheriting locks, so a thread that may hold some ends for real.
-    /// The first thread's host thread does too: what is left of it is the zombie leader that Linux also has.
-    private func endHostThread(_ status: Int32) -> Never {
-        _ = Host.raw(Int32(SYS_set_tid_address), Int(clearChildTid))
-        while true { _ = Host.raw(Int32(SYS_exit), Int(status)) }
-    }
-
-    /// Whether the robust list has an entry or a pending operation, or cannot be read.
-    private var holdsRobustLocks: Bool {
-        guard robustList != 0 else { return false }
-        // struct robust_list_head: next, futex offset, pending operation.
-        guard let head = try? GuestAccess.read((UInt64, UInt64, UInt64).self, at: GuestAddress(robustList)) else {
-            return true
+        if robustList != 0 {
+            _ = Host.raw(Int32(SYS_set_robust_list), 0, Self.robustListSize)
+            var list = RobustList(head: robustList, tid: tid)
+            list.giveUp()
+            // The kernel hands inherited priorities on when it sees the thread end.
+            if list.hasPriorityInheritance { endsHostThread = true }
         }
-        return head.0 != robustList || head.2 != 0
+        if hasOwnTables || process.hasUnlikeThreads { endsHostThread = true }
+        if isLeader {
+            // What is left of it is the zombie leader that Linux also has. The kernel knows the child tid.
+            while true { _ = Host.raw(Int32(SYS_exit), Int(status)) }
+        }
+        clearTid()
     }
 
     /// As the kernel's mm_release: store zero, wake one waiter, ignore a bad address.
     private func clearTid() {
-        let address = GuestAddress(clearChildTid)
-        guard clearChildTid != 0, clearChildTid & 3 == 0, Arena.contains(address, length: 4) else { return }
+        guard let address = checkedChildTid else { return }
         if vmrun_store32(Arena.pointer(address), 0) == 0 {
-            _ = Host.raw(Int32(SYS_futex), Int(clearChildTid), Int(FUTEX_WAKE), 1)
+            _ = Host.raw(Int32(SYS_futex), Int(address.raw), Int(FUTEX_WAKE), 1)
         }
+    }
+
+    private var checkedChildTid: GuestAddress? {
+        let address = GuestAddress(clearChildTid)
+        return clearChildTid != 0 && clearChildTid & 3 == 0 && Arena.contains(address, length: 4) ? address : nil
+    }
+
+    // MARK: What the kernel does at a death that vmrun does not see
+
+    /// set_tid_address(2), and CLONE_CHILD_CLEARTID. A process's first thread is its host thread for good, so the kernel is told:
+    /// it clears the word also when a signal or an exec ends a process that shares its memory.
+    public func setClearChildTid(_ address: UInt64) {
+        clearChildTid = address
+        if tid == process.pid { _ = Host.raw(Int32(SYS_set_tid_address), Int(checkedChildTid?.raw ?? 0)) }
+    }
+
+    private static let robustListSize = 24
+
+    /// set_robust_list(2). EINVAL for any other length than the structure's.
+    public func setRobustList(_ head: UInt64, length: UInt64) throws(GuestErrno) {
+        guard length == UInt64(Self.robustListSize) else { throw .EINVAL }
+        robustList = head
+        let isReachable = Arena.contains(GuestAddress(head), length: length)
+        _ = Host.raw(Int32(SYS_set_robust_list), isReachable ? Int(head) : 0, Self.robustListSize)
     }
 }

@@ -136,6 +136,9 @@ public final class SignalActions {
         }
     }
 
+    /// Frees the lock of a helper process that was killed.
+    public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
+
     public func lockForFork() { lock.lock() }
     public func unlockAfterFork() { lock.unlock() }
 }

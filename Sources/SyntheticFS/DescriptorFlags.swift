@@ -1,7 +1,10 @@
+import CShim
+import Host
 import Synchronization
 
 /// Which descriptor numbers may be synthetic, so that the calls on all others pay one bit test. Bits are set when
-/// such a descriptor comes to a number and stay: a vfork child that closes its own copy shares this memory with its parent.
+/// such a descriptor comes to a number and stay: a vfork child that closes its own copy shares this memory with its parent. The
+/// memory is shared with a fork child too, which takes a copy unless it shares the descriptors themselves (CLONE_FILES).
 public struct DescriptorFlags {
     /// Numbers from here on count as flagged.
     @usableFromInline static let capacity = 4096
@@ -9,14 +12,32 @@ public struct DescriptorFlags {
     /// Content was just generated and nothing has been read yet.
     private let fresh: UnsafeMutablePointer<Atomic<UInt64>>
 
-    /// Lives as long as the process.
+    private static let words = capacity / 64
+    private static let size = 2 * words * 8
+
+    /// Lives as long as the process. Without memory every number counts as flagged, which is slow and right.
     init() {
-        let words = Self.capacity / 64
-        maybe = .allocate(capacity: words)
-        fresh = .allocate(capacity: words)
-        for index in 0..<words {
-            (maybe + index).initialize(to: Atomic(0))
-            (fresh + index).initialize(to: Atomic(0))
+        let page = Host.raw(
+            Int32(SYS_mmap), 0, Self.size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_ANONYMOUS), -1, 0)
+        if let memory = page > 0 ? UnsafeMutableRawPointer(bitPattern: page) : nil {
+            maybe = memory.bindMemory(to: Atomic<UInt64>.self, capacity: 2 * Self.words)
+        } else {
+            maybe = .allocate(capacity: 2 * Self.words)
+            for index in 0..<Self.words { (maybe + index).initialize(to: Atomic(~0)) }
+        }
+        fresh = maybe + Self.words
+    }
+
+    /// In a fork child with descriptors of its own: a copy, at the same place.
+    func keepOwn() {
+        let place = UnsafeMutableRawPointer(maybe)
+        withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { copy in
+            guard let saved = copy.baseAddress else { return }
+            saved.copyMemory(from: place, byteCount: Self.size)
+            let mapped = Host.raw(
+                Int32(SYS_mmap), Int(bitPattern: place), Self.size, Int(PROT_READ | PROT_WRITE),
+                Int(MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED), -1, 0)
+            if mapped > 0 { place.copyMemory(from: saved, byteCount: Self.size) }
         }
     }
 

@@ -31,6 +31,9 @@ public final class SyntheticFileSystem: SyntheticTree {
         noteInheritedDescriptors()
     }
 
+    /// In a fork child that does not share its parent's descriptors.
+    public func keepOwnDescriptorFlags() { flags.keepOwn() }
+
     public var mountPoints: [[UInt8]] { [[UInt8]("/proc"), [UInt8]("/dev")] }
 
     /// The calling process. Never kept: a vfork child shares this object with its parent.

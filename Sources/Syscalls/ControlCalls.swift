@@ -15,12 +15,15 @@ enum ControlCalls {
         case .PR_GET_PDEATHSIG, .PR_GET_TSC, .PR_GET_CHILD_SUBREAPER:
             return call(thread, args, Forwarding.checked(args.a1, WireStructure.int.size))
 
-        case .PR_SET_PDEATHSIG, .PR_GET_DUMPABLE, .PR_SET_DUMPABLE, .PR_GET_KEEPCAPS, .PR_SET_KEEPCAPS, .PR_GET_TIMING,
-            .PR_SET_TIMING, .PR_CAPBSET_READ, .PR_CAPBSET_DROP, .PR_GET_SECUREBITS, .PR_SET_SECUREBITS,
-            .PR_SET_TIMERSLACK, .PR_GET_TIMERSLACK, .PR_TASK_PERF_EVENTS_DISABLE, .PR_TASK_PERF_EVENTS_ENABLE,
-            .PR_MCE_KILL, .PR_MCE_KILL_GET, .PR_SET_CHILD_SUBREAPER, .PR_SET_NO_NEW_PRIVS, .PR_GET_NO_NEW_PRIVS,
-            .PR_SET_THP_DISABLE, .PR_GET_THP_DISABLE, .PR_CAP_AMBIENT, .PR_GET_SPECULATION_CTRL,
-            .PR_SET_SPECULATION_CTRL, .PR_GET_MDWE, .PR_SET_MEMORY_MERGE, .PR_GET_MEMORY_MERGE, .PR_GET_SECCOMP:
+        case .PR_GET_DUMPABLE, .PR_SET_DUMPABLE, .PR_GET_KEEPCAPS, .PR_GET_TIMING, .PR_SET_TIMING, .PR_CAPBSET_READ,
+            .PR_GET_SECUREBITS, .PR_GET_TIMERSLACK, .PR_TASK_PERF_EVENTS_DISABLE, .PR_TASK_PERF_EVENTS_ENABLE,
+            .PR_MCE_KILL_GET, .PR_SET_CHILD_SUBREAPER, .PR_GET_NO_NEW_PRIVS, .PR_SET_THP_DISABLE, .PR_GET_THP_DISABLE,
+            .PR_GET_SPECULATION_CTRL, .PR_GET_MDWE, .PR_SET_MEMORY_MERGE, .PR_GET_MEMORY_MERGE, .PR_GET_SECCOMP:
+            return call(thread, args, args.a1)
+
+        case .PR_SET_PDEATHSIG, .PR_SET_KEEPCAPS, .PR_CAPBSET_DROP, .PR_SET_SECUREBITS, .PR_SET_TIMERSLACK, .PR_MCE_KILL,
+            .PR_SET_NO_NEW_PRIVS, .PR_CAP_AMBIENT, .PR_SET_SPECULATION_CTRL:
+            thread.process.noteUnlikeThreads()
             return call(thread, args, args.a1)
 
         case .PR_SET_VMA:
@@ -46,19 +49,24 @@ enum ControlCalls {
     static func personality(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let wanted = UInt32(truncatingIfNeeded: args.a0)
         if wanted != .max && wanted & ~harmlessPersonality != 0 { throw .EINVAL }
+        if wanted != .max { thread.process.noteUnlikeThreads() }
         return thread.hostCall(Int(SYS_personality), args.a0)
     }
 
     /// PER_LINUX32 (what uname says), UNAME26, ADDR_NO_RANDOMIZE, SHORT_INODE, WHOLE_SECONDS, STICKY_TIMEOUTS.
     private static let harmlessPersonality: UInt32 = 0x0000_0008 | 0x0002_0000 | 0x0004_0000 | 0x0700_0000
 
-    /// unshare(2) of what belongs to the host thread alone.
+    /// unshare(2).
     static func unshare(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let flags = args.a0
         if flags & namespaceFlags != 0 { throw .EPERM }
-        // CLONE_FILES, CLONE_FS, CLONE_SYSVSEM.
-        if flags & ~0x4_0600 != 0 { throw .EINVAL }
-        return thread.hostCall(Int(SYS_unshare), flags)
+        // What only a process with one thread has for itself, and has already.
+        let whole = UInt64(CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
+        let own = UInt64(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM)
+        if flags & ~(whole | own) != 0 { throw .EINVAL }
+        if flags & whole != 0 && !thread.process.hasOneThread { throw .EINVAL }
+        if flags & own != 0 { try thread.unshare(flags & own) }
+        return 0
     }
 
     /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME.
@@ -90,6 +98,21 @@ enum ControlCalls {
     }
 
     // MARK: the machine
+
+    /// clock_gettime(2), where the vDSO has not answered it. A thread's CPU clock begins with the thread.
+    static func clock_gettime(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let clock = Int32(truncatingIfNeeded: args.a0)
+        // CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED beside the complement of the thread's id.
+        guard clock == CLOCK_THREAD_CPUTIME_ID || clock == ~thread.tid << 3 | 6 else {
+            return thread.hostCall(Int(SYS_clock_gettime), args.a0, Forwarding.checked(args.a1, WireStructure.timespec.size))
+        }
+        var time = timespec()
+        let result = withUnsafeMutablePointer(to: &time) { thread.hostCall(Int(SYS_clock_gettime), args.a0, UInt64(UInt(bitPattern: $0))) }
+        guard result == 0 else { return result }
+        thread.earlierUsage.subtract(from: &time)
+        try GuestAccess.writeStructure(time, at: GuestAddress(args.a1))
+        return 0
+    }
 
     /// getcpu(2): the guest's vCPU is always processor 0 of node 0; where its thread runs is the host's business.
     static func getcpu(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -9,7 +9,7 @@ extension Dispatcher {
     ) throws(GuestErrno) -> Int {
         switch handler {
         // Dispatcher.dispatch serves these itself.
-        case .forward, .transfer, .readTransfer, .readVector, .newDescriptor, .duplicate, .changeFile: throw .ENOSYS
+        case .forward, .transfer, .readTransfer, .readVector, .newDescriptor, .duplicate, .changeFile, .changeThread: throw .ENOSYS
         case .refuse(let error): throw error
 
         case .mmap: return try MemoryCalls.mmap(thread, arguments)
@@ -173,6 +173,7 @@ extension Dispatcher {
         case .setrlimit: return try LimitCalls.setrlimit(thread, arguments)
         case .prlimit64: return try LimitCalls.prlimit64(thread, arguments)
         case .setpriority: return try LimitCalls.setpriority(thread, arguments)
+        case .getrusage: return try LimitCalls.getrusage(thread, arguments)
         case .ioprio_set: return try LimitCalls.ioprio_set(thread, arguments)
 
         case .prctl: return try ControlCalls.prctl(thread, arguments)
@@ -180,6 +181,7 @@ extension Dispatcher {
         case .unshare: return try ControlCalls.unshare(thread, arguments)
         case .kcmp: return try ControlCalls.kcmp(thread, arguments)
         case .capget: return try ControlCalls.capget(thread, arguments)
+        case .clock_gettime: return try ControlCalls.clock_gettime(thread, arguments)
         case .getcpu: return try ControlCalls.getcpu(thread, arguments)
         case .adjtimex: return try ControlCalls.adjtimex(thread, arguments)
         case .clock_adjtime: return try ControlCalls.clock_adjtime(thread, arguments)

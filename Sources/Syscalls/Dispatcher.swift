@@ -33,8 +33,11 @@ public enum Dispatcher {
                 return result
             case .changeFile:
                 let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(arguments.a0))
-                if thread.process.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
-                if thread.process.files.belongsToHost(descriptor: descriptor) { throw .EPERM }
+                if thread.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
+                if thread.files.belongsToHost(descriptor: descriptor) { throw .EPERM }
+                return Forwarding.forward(thread, row, arguments)
+            case .changeThread:
+                thread.process.noteUnlikeThreads()
                 return Forwarding.forward(thread, row, arguments)
             case .refuse(let error): return error.result
             default:

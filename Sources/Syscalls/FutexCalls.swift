@@ -10,6 +10,7 @@ enum FutexCalls {
         var timeout = args.a3
         var second = args.a4
         if let operation = FutexOperation(argument: args.a1) {
+            if operation.inheritsPriority { thread.process.noteUnlikeThreads() }
             if operation.hasTimeout { timeout = Forwarding.checked(timeout, WireStructure.timespec.size) }
             if operation.hasSecondFutex { second = Forwarding.checked(second, WireStructure.int.size) }
         }

@@ -15,6 +15,8 @@ public enum Handler: Equatable {
     case duplicate
     /// As `forward`, for changes to a file that need no descriptor open for writing: EROFS below a read-only bind.
     case changeFile
+    /// As `forward`, for what a thread passes on to the threads that it makes: credentials, scheduling, affinity.
+    case changeThread
     /// Answers this errno.
     case refuse(GuestErrno)
 
@@ -61,10 +63,10 @@ public enum Handler: Equatable {
     case semctl, shmctl, msgctl, mq_notify
 
     // MARK: LimitCalls
-    case getrlimit, setrlimit, prlimit64, setpriority, ioprio_set
+    case getrlimit, setrlimit, prlimit64, setpriority, ioprio_set, getrusage
 
     // MARK: ControlCalls
-    case prctl, personality, unshare, kcmp, capget, getcpu, adjtimex, clock_adjtime, clock_settime
+    case prctl, personality, unshare, kcmp, capget, getcpu, clock_gettime, adjtimex, clock_adjtime, clock_settime
 
     // MARK: ProcessMemoryCalls
     case process_vm_readv, process_vm_writev

@@ -13,7 +13,7 @@ enum IoctlCalls {
         switch command.argument {
         case .value: return call(thread, args, args.a2)
         case .changingStructure(let size):
-            if thread.process.files.isReadOnly(descriptor: Int32(truncatingIfNeeded: args.a0)) { throw .EROFS }
+            if thread.files.isReadOnly(descriptor: Int32(truncatingIfNeeded: args.a0)) { throw .EROFS }
             return call(thread, args, Forwarding.checked(args.a2, UInt64(size)))
         case .structure(let size): return call(thread, args, Forwarding.checked(args.a2, UInt64(size)))
         case .descriptor: return call(thread, args, Forwarding.descriptor(args.a2))

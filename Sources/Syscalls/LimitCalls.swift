@@ -47,8 +47,7 @@ enum LimitCalls {
             if wanted.soft > wanted.hard { throw .EINVAL }
             // Beyond the hard limit lie vmrun's descriptors, so no privilege helps.
             if wanted.hard > present.hard { throw .EPERM }
-            InternalDescriptors.guestLimit = wanted.soft
-            InternalDescriptors.guestHardLimit = wanted.hard
+            InternalDescriptors.limits = vmrun_descriptor_limits(soft: wanted.soft, hard: wanted.hard)
         }
         if old != 0 { try GuestAccess.write(present, at: GuestAddress(old)) }
         return 0
@@ -79,6 +78,20 @@ enum LimitCalls {
         }
     }
 
+    /// getrusage(2). Of a thread, what it has used itself, not what its host thread used for others before.
+    static func getrusage(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let RUSAGE_THREAD: UInt32 = 1
+        guard UInt32(truncatingIfNeeded: args.a0) == RUSAGE_THREAD else {
+            return thread.hostCall(Int(SYS_getrusage), args.a0, Forwarding.checked(args.a1, WireStructure.rusage.size))
+        }
+        var usage = rusage()
+        let result = withUnsafeMutablePointer(to: &usage) { thread.hostCall(Int(SYS_getrusage), args.a0, UInt64(UInt(bitPattern: $0))) }
+        guard result == 0 else { return result }
+        thread.earlierUsage.subtract(from: &usage)
+        try GuestAccess.writeStructure(usage, at: GuestAddress(args.a1))
+        return 0
+    }
+
     // MARK: priorities
 
     /// setpriority(2): processes of the session only.
@@ -98,6 +111,7 @@ enum LimitCalls {
     ) throws(GuestErrno) -> Int {
         let kind = UInt32(truncatingIfNeeded: args.a0)
         if kind == first &+ 2 { throw .EPERM }
+        thread.process.noteUnlikeThreads()
         guard kind == first &+ 1 else {
             return thread.hostCall(number, args.a0, Membership.checked(thread, args.a1), args.a2)
         }

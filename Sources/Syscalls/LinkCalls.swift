@@ -13,7 +13,7 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ purpose: EntryPurpose,
         _ body: (_ parent: Int, _ name: Int) throws(GuestErrno) -> Int
     ) throws(GuestErrno) -> Int {
-        let entry = try thread.process.files.entry(path, from: directory, purpose: purpose)
+        let entry = try thread.files.entry(path, from: directory, purpose: purpose)
         defer { entry.close() }
         return try body(Int(entry.parent), entry.name.argument)
     }
@@ -104,7 +104,7 @@ extension PathCalls {
     private static func link(
         _ thread: GuestThread, _ oldDirectory: Int32, _ old: UInt64, _ newDirectory: Int32, _ new: UInt64, _ flags: Int
     ) throws(GuestErrno) -> Int {
-        let files = thread.process.files
+        let files = thread.files
         let old = try path(thread, old)
         let new = try secondPath(thread, new)
         let isBare = old.isEmpty && flags & VMRUN_AT_EMPTY_PATH != 0
@@ -184,7 +184,7 @@ extension PathCalls {
     private static func rename(
         _ thread: GuestThread, _ oldDirectory: Int32, _ old: UInt64, _ newDirectory: Int32, _ new: UInt64, _ flags: Int
     ) throws(GuestErrno) -> Int {
-        let files = thread.process.files
+        let files = thread.files
         let old = try path(thread, old)
         let new = try secondPath(thread, new)
         return try withEntry(thread, oldDirectory, old, .rename) { (oldParent, oldName) throws(GuestErrno) in

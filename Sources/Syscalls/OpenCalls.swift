@@ -79,7 +79,7 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ request: OpenRequest
     ) throws(GuestErrno) -> Int {
         try withUnsafePointer(to: &thread.host.pointee.attention) { (attention) throws(GuestErrno) in
-            try thread.process.files.open(path, from: directory, request, attention: attention)
+            try thread.files.open(path, from: directory, request, attention: attention)
         }
     }
 

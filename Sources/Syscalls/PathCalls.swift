@@ -71,7 +71,7 @@ enum PathCalls {
     static func target(
         _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, followLast: Bool, openFlags: Int = 0
     ) throws(GuestErrno) -> Target {
-        switch try thread.process.files.object(path, from: directory, followLast: followLast, flags: openFlags) {
+        switch try thread.files.object(path, from: directory, followLast: followLast, flags: openFlags) {
         case .descriptor(let descriptor): return .descriptor(descriptor, isOwned: true)
         case .synthetic(let path, let kind): return .synthetic(path, kind)
         }
@@ -79,7 +79,7 @@ enum PathCalls {
 
     /// The object behind a descriptor; AT_FDCWD is the working directory.
     static func descriptorTarget(_ thread: GuestThread, _ descriptor: Int32) throws(GuestErrno) -> Target {
-        let files = thread.process.files
+        let files = thread.files
         if descriptor == AT_FDCWD {
             var here = (CChar(bitPattern: UInt8(ascii: ".")), CChar(0))
             return try withUnsafeMutablePointer(to: &here) { (pair) throws(GuestErrno) in
@@ -103,7 +103,7 @@ enum PathCalls {
     ) throws(GuestErrno) -> Int {
         guard case .descriptor(let descriptor, _) = target else { throw .EPERM }
         defer { target.release() }
-        if thread.process.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
+        if thread.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
         return body(descriptor)
     }
 

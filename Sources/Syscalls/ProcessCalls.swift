@@ -32,7 +32,6 @@ enum ProcessCalls {
         request.pidfd = args.a2
         request.childTid = args.a3
         request.tls = args.a4
-        request.isLegacy = true
         return try thread.clone(request)
     }
 
@@ -226,20 +225,24 @@ enum ProcessCalls {
     }
 
     static func set_tid_address(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        thread.clearChildTid = args.a0
+        thread.setClearChildTid(args.a0)
         return Int(thread.tid)
     }
 
-    /// The kernel has the list too, for the death of the host thread.
     static func set_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let result = thread.hostCall(Int(SYS_set_robust_list), args.a0, args.a1)
-        if result == 0 { thread.robustList = args.a0 }
-        return result
+        try thread.setRobustList(args.a0, length: args.a1)
+        return 0
     }
 
     static func get_robust_list(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        var head: UInt64 = 0
-        var length: UInt64 = 0
+        var head = thread.robustList
+        var length: UInt64 = 24
+        let target = Int32(truncatingIfNeeded: args.a0)
+        if target == 0 || target == thread.tid {
+            try GuestAccess.write(length, at: GuestAddress(args.a2))
+            try GuestAccess.write(head, at: GuestAddress(args.a1))
+            return 0
+        }
         let result = withUnsafeMutablePointer(to: &head) { headPointer in
             withUnsafeMutablePointer(to: &length) { lengthPointer in
                 thread.hostCall(

@@ -50,7 +50,7 @@ extension PathCalls {
     private static func bindAddress(
         _ thread: GuestThread, _ address: UnsafeMutableRawPointer, _ length: Int, _ path: PathBytes
     ) throws(GuestErrno) -> SocketAddresses.HostAddress {
-        let files = thread.process.files
+        let files = thread.files
         let entry: PathEntry
         do throws(GuestErrno) {
             entry = try files.entry(path, from: AT_FDCWD, purpose: .create)
@@ -90,7 +90,7 @@ extension PathCalls {
     /// Makes an address that the host wrote (a file's path) the guest's; its new length. What other processes bound is known
     /// by its last component only.
     static func guestSocketAddress(_ thread: GuestThread, _ address: UnsafeMutableRawPointer, length: Int) -> Int {
-        let files = thread.process.files
+        let files = thread.files
         let count = pathLength(address, length)
         let start = (address + pathOffset).assumingMemoryBound(to: CChar.self)
         let host = PathBytes(start: start, count: count).bytes

@@ -41,7 +41,7 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ address: UInt64, _ flags: Int
     ) throws(GuestErrno) -> Int {
         var status = CShim.stat()
-        let files = thread.process.files
+        let files = thread.files
         if let direct = files.directDirectory(path, from: directory) {
             let result = hostStatus(direct, path.start.argument, &status, VMRUN_AT_SYMLINK_NOFOLLOW)
             if result == 0 {
@@ -59,7 +59,7 @@ extension PathCalls {
     /// What stat(2) tells of an object; releases it.
     static func fill(_ status: inout stat, _ thread: GuestThread, _ target: Target) throws(GuestErrno) {
         defer { target.release() }
-        let files = thread.process.files
+        let files = thread.files
         switch target {
         case .descriptor(let descriptor, _):
             let result = hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH)
@@ -88,7 +88,7 @@ extension PathCalls {
 
     /// Whether a path leads to one.
     static func isRunning(_ thread: GuestThread, _ directory: Int32, _ path: PathBytes, followLast: Bool) -> Bool {
-        let files = thread.process.files
+        let files = thread.files
         if let direct = files.directDirectory(path, from: directory) {
             var status = CShim.stat()
             let result = hostStatus(direct, path.start.argument, &status, VMRUN_AT_SYMLINK_NOFOLLOW)
@@ -132,7 +132,7 @@ extension PathCalls {
             allowed: VMRUN_AT_SYMLINK_NOFOLLOW | VMRUN_AT_NO_AUTOMOUNT | VMRUN_AT_EMPTY_PATH | VMRUN_AT_STATX_SYNC_TYPE)
         var extended = CShim.statx()
         let directory = descriptor(args.a0)
-        let files = thread.process.files
+        let files = thread.files
         if let direct = files.directDirectory(path, from: directory) {
             // The type is needed in any case, to see what is to be followed.
             let result = hostStatus(
@@ -258,7 +258,7 @@ extension PathCalls {
         defer { target.release() }
         let result = Host.raw(
             Int32(SYS_faccessat2), Int(descriptor), empty, mode, effective | VMRUN_AT_EMPTY_PATH)
-        if result == 0 && mode & Int(W_OK) != 0 && thread.process.files.isReadOnly(descriptor: descriptor) {
+        if result == 0 && mode & Int(W_OK) != 0 && thread.files.isReadOnly(descriptor: descriptor) {
             var status = CShim.stat()
             let type = hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0 ? status.st_mode : 0
             // Devices, pipes and sockets are written to wherever they are named.
@@ -313,7 +313,7 @@ extension PathCalls {
         if room <= 0 { throw .EINVAL }
         let path = try path(thread, address)
         let hostOutput = buffer(output, UInt64(room))
-        let files = thread.process.files
+        let files = thread.files
         if let direct = files.directDirectory(path, from: directory) {
             let result = Host.raw(Int32(SYS_readlinkat), Int(direct), path.start.argument, hostOutput, room)
             if files.isFinal(result, in: direct) { return result }

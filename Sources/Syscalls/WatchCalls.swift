@@ -27,7 +27,7 @@ extension PathCalls {
                 Host.raw(Int32(SYS_inotify_add_watch), Int(watcher), Int(bitPattern: $0.baseAddress), mask)
             }
         case .synthetic(let path, _):
-            guard let tree = thread.process.files.tree else { throw .ENOENT }
+            guard let tree = thread.files.tree else { throw .ENOENT }
             let stand = try tree.open(path, flags: Int32(O_RDONLY | O_CLOEXEC))
             defer { Host.close(stand) }
             return watch(watcher, stand, mask & ~onlyDirectory)

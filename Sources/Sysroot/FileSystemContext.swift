@@ -59,16 +59,24 @@ public final class FileSystemContext {
         }
     }
 
-    /// The context of a process made by clone without CLONE_FS: it starts with this root and working directory and changes
-    /// its own. The host process it runs in has a copy of the descriptors.
-    public func copy() -> FileSystemContext { FileSystemContext(copying: self) }
+    /// The context of a process or thread made by clone without CLONE_FS: it starts with this root and working directory and
+    /// changes its own. Where it has a copy of the descriptors the root's number stays, where it shares them (CLONE_FILES)
+    /// it gets another. EMFILE where there is none.
+    public func copy(sharesDescriptors: Bool) throws(GuestErrno) -> FileSystemContext {
+        var root = rootDescriptor
+        if sharesDescriptors {
+            root = InternalDescriptors.duplicate(rootDescriptor)
+            if root < 0 { throw .EMFILE }
+        }
+        return FileSystemContext(copying: self, rootDescriptor: root)
+    }
 
-    private init(copying other: FileSystemContext) {
+    private init(copying other: FileSystemContext, rootDescriptor: Int32) {
         configuration = other.configuration
         mounts = other.mounts
         tree = other.tree
-        rootDescriptor = other.rootDescriptor
-        ownsRootDescriptor = false
+        self.rootDescriptor = rootDescriptor
+        ownsRootDescriptor = rootDescriptor != other.rootDescriptor
         lockedRootPath = other.rootPath
         lockedSyntheticDirectory = other.syntheticWorkingDirectory
         workingDirectoryIsSynthetic.store(lockedSyntheticDirectory != nil, ordering: .relaxed)
@@ -79,6 +87,9 @@ public final class FileSystemContext {
     /// Around the host's fork: no change may be under way.
     public func lockForFork() { lock.lock() }
     public func unlockAfterFork() { lock.unlock() }
+
+    /// Frees the lock of a helper process that was killed.
+    public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
 
     /// What a new process image needs to make the same view.
     public var currentConfiguration: RootConfiguration {

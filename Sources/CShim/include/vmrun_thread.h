@@ -7,6 +7,11 @@
 
 struct kvm_run;
 
+/// A process's RLIMIT_NOFILE as its guest knows it; the host's own also covers vmrun's descriptors.
+struct vmrun_descriptor_limits {
+    uint64_t soft, hard;
+};
+
 enum {
     /// A signal for the guest has been captured.
     VMRUN_ATTENTION_SIGNAL = 1,
@@ -33,6 +38,8 @@ struct vmrun_thread {
     /// A POSIX timer that kicks this thread; made when first needed. A fork child has none.
     int32_t guard_timer;
     int32_t has_guard_timer;
+    /// The limits of the process that the thread belongs to.
+    struct vmrun_descriptor_limits *limits;
 };
 
 /// Nonzero while the calling thread's host mask may block SIGSEGV or SIGBUS (vmrun_copy.h). Always right when nonzero.

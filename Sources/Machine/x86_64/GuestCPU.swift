@@ -15,7 +15,7 @@ public final class GuestCPU {
         case systemCall
     }
 
-    let machine: GuestMachine
+    public let machine: GuestMachine
     let vcpu: VCPU
     let index: Int
     private let exceptionStack: UnsafeMutableRawPointer
@@ -39,11 +39,11 @@ public final class GuestCPU {
     /// A vCPU that has never run, all registers zero, in ring 3.
     public init(_ machine: GuestMachine) throws(MachineFailure) {
         self.machine = machine
-        index = machine.takeCPUNumber()
+        guard let number = machine.takeCPUNumber() else { throw .outOfMemory("vCPUs") }
+        index = number
         do throws(HostError) { vcpu = try VCPU(machine.vm, id: UInt32(index)) } catch {
             throw .kvm("KVM_CREATE_VCPU", error.number)
         }
-        let number = index
         let page = try machine.withTables { (tables, memory) throws(MachineFailure) in
             try SystemTables.installPerCPU(number, memory, tables)
         }
@@ -156,6 +156,9 @@ public final class GuestCPU {
 
     /// Gives the vCPU back; the object must not be used any more.
     public func close() { vcpu.close() }
+
+    /// See `VCPU.closeDescriptor`.
+    public func closeDescriptor() { vcpu.closeDescriptor() }
 
     /// Gives up a parent's vCPU in a fork child; see `GuestMachine.forget`.
     public func forget() { vcpu.forget() }

@@ -20,9 +20,9 @@ extension SyscallTable {
         SyscallRow(
             141, "setpriority", .value, .value, .value, by: .setpriority, .partial,
             "PRIO_USER answers EPERM: it would reach processes outside the session"),
-        SyscallRow(142, "sched_setparam", .pid, .reads(.sched_param)),
+        SyscallRow(142, "sched_setparam", .pid, .reads(.sched_param), by: .changeThread),
         SyscallRow(143, "sched_getparam", .pid, .writes(.sched_param)),
-        SyscallRow(144, "sched_setscheduler", .pid, .value, .reads(.sched_param)),
+        SyscallRow(144, "sched_setscheduler", .pid, .value, .reads(.sched_param), by: .changeThread),
         SyscallRow(145, "sched_getscheduler", .pid),
         SyscallRow(146, "sched_get_priority_max", .value),
         SyscallRow(147, "sched_get_priority_min", .value),
@@ -85,7 +85,7 @@ extension SyscallTable {
         SyscallRow(200, "tkill", .pid, .signal, by: .tkill),
         SyscallRow(201, "time", .writes(.long)),
         SyscallRow(202, "futex", .updates(.int), .value, .value, .special, .special, .value, by: .futex),
-        SyscallRow(203, "sched_setaffinity", .pid, .value, .readsArray(.byte, count: 1)),
+        SyscallRow(203, "sched_setaffinity", .pid, .value, .readsArray(.byte, count: 1), by: .changeThread),
         SyscallRow(204, "sched_getaffinity", .pid, .value, .writesArray(.byte, count: 1)),
         SyscallRow(205, "set_thread_area", by: .refuse(.ENOSYS), .absent, "32-bit processes only, as in Linux"),
         SyscallRow(
@@ -113,7 +113,7 @@ extension SyscallTable {
         SyscallRow(
             227, "clock_settime", .value, .reads(.timespec), by: .clock_settime, .refused,
             "EPERM: the clocks are the host's"),
-        SyscallRow(228, "clock_gettime", .value, .writes(.timespec)),
+        SyscallRow(228, "clock_gettime", .value, .writes(.timespec), by: .clock_gettime),
         SyscallRow(229, "clock_getres", .value, .writes(.timespec)),
         SyscallRow(230, "clock_nanosleep", .value, .value, .reads(.timespec), .writes(.timespec)),
         SyscallRow(231, "exit_group", .value, by: .exit_group),
@@ -123,7 +123,7 @@ extension SyscallTable {
         SyscallRow(235, "utimes", .path, .reads(.itimerval), by: .utimes),
         SyscallRow(236, "vserver", by: .refuse(.ENOSYS), .absent, "never implemented in Linux"),
         SyscallRow(237, "mbind", .range(1), .value, .value, .nodeMask(bits: 4), .value, .value),
-        SyscallRow(238, "set_mempolicy", .value, .nodeMask(bits: 2), .value),
+        SyscallRow(238, "set_mempolicy", .value, .nodeMask(bits: 2), .value, by: .changeThread),
         SyscallRow(239, "get_mempolicy", .writes(.int), .nodeMask(bits: 2), .value, .reads(.byte), .value),
         SyscallRow(240, "mq_open", .string, .value, .value, .reads(.mq_attr), by: .newDescriptor),
         SyscallRow(241, "mq_unlink", .string),

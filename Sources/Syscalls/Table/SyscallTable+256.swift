@@ -22,7 +22,7 @@ extension SyscallTable {
             271, "ppoll", .updatesArray(.pollfd, count: 1), .value, .updates(.timespec), .reads(.sigset), .value, by: .ppoll),
         SyscallRow(
             272, "unshare", .value, by: .unshare, .partial,
-            "CLONE_FILES, CLONE_FS, CLONE_SYSVSEM; namespaces EPERM, others EINVAL"),
+            "namespaces answer EPERM"),
         SyscallRow(273, "set_robust_list", .address, .value, by: .set_robust_list),
         SyscallRow(274, "get_robust_list", .pid, .writes(.long), .writes(.long), by: .get_robust_list),
         SyscallRow(275, "splice", .fd, .updates(.long), .fd, .updates(.long), .value, .value),
@@ -72,7 +72,7 @@ extension SyscallTable {
         SyscallRow(311, "process_vm_writev", .pid, .iovec(count: 2), .value, .special, .value, .value, by: .process_vm_writev),
         SyscallRow(312, "kcmp", .pid, .pid, .value, .value, .value, by: .kcmp, .partial, "KCMP_EPOLL_TFD answers EINVAL"),
         SyscallRow(313, "finit_module", by: .refuse(.EPERM), .refused, "EPERM: the kernel is the host's"),
-        SyscallRow(314, "sched_setattr", .pid, .reads(.sched_attr), .value),
+        SyscallRow(314, "sched_setattr", .pid, .reads(.sched_attr), .value, by: .changeThread),
         SyscallRow(315, "sched_getattr", .pid, .writesArray(.byte, count: 2), .value, .value),
         SyscallRow(316, "renameat2", .directoryFD, .path, .directoryFD, .path, .value, by: .renameat2),
         SyscallRow(317, "seccomp", by: .refuse(.EINVAL), .refused, "EINVAL: a filter would bind vmrun's own calls"),

@@ -1,0 +1,118 @@
+import CShim
+import GuestMemory
+import Host
+import LinuxABI
+import Machine
+
+extension GuestThread {
+    /// clone in all its forms. The result is the child's id in the parent; the child runs on by itself, with 0.
+    public func clone(_ request: CloneRequest) throws(GuestErrno) -> Int {
+        try request.validate()
+        if request.has(CloneRequest.thread) { return try startThread(request) }
+        if request.has(CloneRequest.vm) { return try startHelper(request) }
+        return try fork(request)
+    }
+
+    /// The user context of the calling system call, with which a child begins: registers, and what is beside them.
+    struct InitialContext {
+        var registers: kvm_regs
+        var fsBase: UInt64
+        var gsBase: UInt64
+        let extendedState: UnsafeMutableRawPointer
+
+        func free() { extendedState.deallocate() }
+    }
+
+    /// The context that a child starts from: the parent's behind its `syscall`, with result 0 and the request's stack and TLS.
+    func childContext(_ request: CloneRequest) throws(GuestErrno) -> InitialContext {
+        cpu.bringToUser()
+        let state = UnsafeMutableRawPointer.allocate(byteCount: GuestCPU.extendedStateCapacity, alignment: 64)
+        do throws(MachineFailure) { try cpu.saveExtendedState(state) } catch {
+            state.deallocate()
+            throw .ENOMEM
+        }
+        var registers = cpu.registers.pointee
+        registers.rax = 0
+        if request.stackPointer != 0 { registers.rsp = request.stackPointer }
+        return InitialContext(
+            registers: registers, fsBase: request.has(CloneRequest.setTLS) ? request.tls : cpu.fsBase,
+            gsBase: cpu.gsBase, extendedState: state)
+    }
+
+    static func load(_ context: InitialContext, into cpu: GuestCPU) throws(MachineFailure) {
+        cpu.registers.pointee = context.registers
+        cpu.contextReplaced()
+        cpu.fsBase = context.fsBase
+        cpu.gsBase = context.gsBase
+        try cpu.loadExtendedState(context.extendedState)
+    }
+
+    /// A child's own first steps: the ids that it is to find in its memory.
+    func takeIDs(_ request: CloneRequest) {
+        setClearChildTid(request.has(CloneRequest.childClearTid) ? request.childTid : 0)
+        if request.has(CloneRequest.childSetTid) { try? GuestAccess.write(tid, at: GuestAddress(request.childTid)) }
+    }
+}
+
+/// CLONE_PIDFD, so that what can fail fails before there is a child.
+struct PidfdRequest {
+    private let address: GuestAddress
+    /// PIDFD_THREAD, which is O_EXCL.
+    private static let threadFlag = 0o200
+
+    /// Nil where none is asked for. EFAULT where the number cannot be stored, EMFILE where there is none, EINVAL where the host knows
+    /// no descriptors of threads (before Linux 6.9).
+    init?(_ request: CloneRequest, caller: GuestThread) throws(GuestErrno) {
+        guard request.has(CloneRequest.pidfdFlag) else { return nil }
+        address = GuestAddress(request.pidfd)
+        try GuestAccess.write(GuestAccess.read(Int32.self, at: address), at: address)
+        let isThread = request.has(CloneRequest.thread)
+        let probe = InternalDescriptors.admit(
+            Host.raw(
+                Int32(SYS_pidfd_open), Int(isThread ? caller.tid : caller.process.pid), isThread ? Self.threadFlag : 0))
+        if probe < 0 { throw GuestErrno(Int32(-probe)) }
+        _ = Host.raw(Int32(SYS_close), probe)
+    }
+
+    /// Makes the descriptor of a child that cannot be reaped yet.
+    func open(_ id: Int32, isThread: Bool = false) {
+        let descriptor = Host.raw(Int32(SYS_pidfd_open), Int(id), isThread ? Self.threadFlag : 0)
+        if descriptor >= 0 { try? GuestAccess.write(Int32(truncatingIfNeeded: descriptor), at: address) }
+    }
+}
+
+/// A pipe on which a process waits until another lets go of its end, by closing it or by dying.
+struct Gate {
+    let readEnd: Int32
+    let writeEnd: Int32
+
+    /// Both ends are among those that a fork child drops: a child of another thread must not hold the gate.
+    init() throws(GuestErrno) {
+        var ends: (Int32, Int32) = (-1, -1)
+        let made = withUnsafeMutablePointer(to: &ends) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
+        guard made == 0 else { throw GuestErrno(Int32(-made)) }
+        readEnd = InternalDescriptors.adoptForMachine(ends.0)
+        writeEnd = InternalDescriptors.adoptForMachine(ends.1)
+        if readEnd < 0 || writeEnd < 0 {
+            close()
+            throw .EMFILE
+        }
+    }
+
+    func open() { Host.close(writeEnd) }
+
+    /// Waits until nobody holds the write end any more, and gives the read end back. The caller has closed its own write end.
+    func pass() {
+        var byte: UInt8 = 0
+        var result: Int
+        repeat {
+            result = withUnsafeMutablePointer(to: &byte) { Host.raw(Int32(SYS_read), Int(readEnd), $0.argument, 1) }
+        } while result > 0 || result == -Int(EINTR)
+        Host.close(readEnd)
+    }
+
+    func close() {
+        Host.close(readEnd)
+        Host.close(writeEnd)
+    }
+}
