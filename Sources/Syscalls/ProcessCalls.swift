@@ -137,7 +137,7 @@ enum ProcessCalls {
             return (arguments, environment)
         } catch {
             // Linux opens the file first, and says what is wrong with that.
-            if !path.isEmpty { Host.close(try ProgramFiles(thread.process.files).openExecutable(path: path)) }
+            if !path.isEmpty { Host.close(try ProgramFiles(thread.files).openExecutable(path: path)) }
             throw error
         }
     }
