@@ -81,6 +81,8 @@ if !embedded {
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
+        // A process of its own: it counts descriptors, and so do the session's tests.
+        tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
         tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
