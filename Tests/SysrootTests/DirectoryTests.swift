@@ -28,7 +28,7 @@ extension FileSystemContext {
 }
 
 /// One test, because the working directory is the process's.
-@Test func workingDirectoryAndRoot() {
+@Test func workingDirectoryAndRoot() throws {
     let tree = populated()
     let context = tree.context(tree: FakeTree(hostDirectory: tree.base + "/none"))
     let before = Glibc.open(".", O_RDONLY | O_DIRECTORY)
@@ -57,7 +57,7 @@ extension FileSystemContext {
     #expect(context.opened("a/file") == .error(ENOENT))
     #expect(context.made("x") == ENOENT)
     #expect(context.currentConfiguration.syntheticWorkingDirectory == Array("/proc/7".utf8))
-    let copy = context.copy()
+    let copy = try context.copy(sharesDescriptors: false)
     #expect(copy.here == "/proc/7")
     #expect(context.changed(to: "../..") == 0)
     #expect(context.here == "/")
