@@ -20,7 +20,7 @@ let swiftSettings: [SwiftSetting] = [
 let cSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]),
-]
+] + (embedded ? [.define("VMRUN_OWN_HEAP")] : [])
 
 // -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md.
 let staticLink: [LinkerSetting] = embedded ? [

@@ -31,7 +31,7 @@ extension GuestThread {
 
         // From here to the child's first steps no signal may run a handler on a half-made process.
         let mask = signals.mask
-        // Whether no other host thread can be inside the allocator.
+        // Whether no other host thread can be inside libc.
         let isSingle = process.hasOneHostThread
         vmrun_set_host_mask(~0)
         lockForFork()
@@ -41,10 +41,11 @@ extension GuestThread {
         if isSingle || hostFlags != 0 || request.exitSignal != UInt64(SIGCHLD) {
             result = Host.raw(Int32(SYS_clone), Int(hostFlags | request.exitSignal))
         } else {
-            // Other threads may be inside the allocator: libc's fork makes it whole again in the child.
+            // Other threads may be inside libc: its own fork makes it whole again in the child.
             result = vmrun_fork()
         }
         if result == 0 {
+            vmrun_heap_after_fork()
             hold?.open()
             hold?.pass()
             becomeForkChild(request, context, place, parentGate: release)

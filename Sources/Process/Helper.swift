@@ -89,6 +89,7 @@ final class HelperLaunch {
         let child = thread.process
         if result > 0 {
             let id = UInt32(truncatingIfNeeded: result)
+            vmrun_heap_break_lock(id)
             parent.memory.breakLock(ownedBy: id)
             thread.cpu.machine.breakLock(ownedBy: id)
             if child.actions === parent.actions { parent.actions.breakLock(ownedBy: id) }

@@ -52,7 +52,7 @@ void vmrun_thread_attach(struct vmrun_thread *thread);
 /// Gives back what the state holds of the kernel's.
 void vmrun_thread_release(struct vmrun_thread *thread);
 
-/// fork(2) through libc, so that its allocator is consistent in the child. Returns the pid, 0 in the child, or -errno.
+/// fork(2) through libc, so that its lists of threads are whole in the child. Returns the pid, 0 in the child, or -errno.
 long vmrun_fork(void);
 
 /// Starts `body(argument)` in a child made by clone(2) with `flags` (CLONE_VM among them) on the given stack; the
