@@ -28,6 +28,12 @@ static void limits(void)
     CHECK(limit.rlim_cur >= 256 && limit.rlim_cur <= limit.rlim_max);
     changed = (struct rlimit){100, limit.rlim_max};
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &changed));
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit parents;
+        _exit(prlimit(getppid(), RLIMIT_NOFILE, NULL, &parents) == 0 && parents.rlim_cur == 100 ? 0 : 1);
+    }
+    CHECK_EQ(wait_for(child), 0);
     int last = -1, fd;
     while ((fd = open("/dev/null", O_RDONLY)) >= 0) last = fd;
     CHECK_EQ(errno, EMFILE);

@@ -26,6 +26,7 @@ extension GuestThread {
             if error.isFatal { vmrun_die_by_signal(SIGSEGV) }
             throw error.errno
         }
+        if WrittenFile.isHeld(program.executable.descriptor, in: process.session) { throw .ETXTBSY }
 
         var plan = ExecPlan()
         plan.executable = program.executable.descriptor

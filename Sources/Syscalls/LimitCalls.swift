@@ -36,11 +36,13 @@ enum LimitCalls {
                 Forwarding.checked(new, WireStructure.rlimit.size), Forwarding.checked(old, WireStructure.rlimit.size))
         }
         let isOwn = target == 0 || Int(target) == Host.raw(Int32(SYS_getpid))
-        return isOwn ? try ownDescriptorLimit(new: new, old: old) : try otherDescriptorLimit(thread, pid, new: new, old: old)
+        return isOwn ? try ownDescriptorLimit(thread, new: new, old: old) : try otherDescriptorLimit(thread, pid, new: new, old: old)
     }
 
     /// RLIMIT_NOFILE of this process. The host's own stays: it covers vmrun's descriptors.
-    private static func ownDescriptorLimit(new: UInt64, old: UInt64) throws(GuestErrno) -> Int {
+    private static func ownDescriptorLimit(
+        _ thread: GuestThread, new: UInt64, old: UInt64
+    ) throws(GuestErrno) -> Int {
         let wanted = new == 0 ? nil : try GuestAccess.read(DescriptorLimit.self, at: GuestAddress(new))
         let present = DescriptorLimit(soft: InternalDescriptors.guestLimit, hard: DescriptorLimit.hard)
         if let wanted {
@@ -48,22 +50,25 @@ enum LimitCalls {
             // Beyond the hard limit lie vmrun's descriptors, so no privilege helps.
             if wanted.hard > present.hard { throw .EPERM }
             InternalDescriptors.limits = vmrun_descriptor_limits(soft: wanted.soft, hard: wanted.hard)
+            thread.process.updateRecord { record in
+                record.openFilesLimit = wanted.soft
+                record.openFilesHardLimit = wanted.hard
+            }
         }
         if old != 0 { try GuestAccess.write(present, at: GuestAddress(old)) }
         return 0
     }
 
-    /// RLIMIT_NOFILE of another member: the host's, cut to what a guest may have.
+    /// RLIMIT_NOFILE of another member, as it published it. Only itself can change it.
     private static func otherDescriptorLimit(
         _ thread: GuestThread, _ pid: UInt64, new: UInt64, old: UInt64
     ) throws(GuestErrno) -> Int {
         if new != 0 { throw .EPERM }
-        let copy = thread.scratch.at(Scratch.structures)
-        let result = thread.hostCall(Int(SYS_prlimit64), pid, UInt64(RLIMIT_NOFILE), 0, copy.hostArgument)
-        guard result == 0, old != 0 else { return result }
-        let base = UInt64(UInt32(bitPattern: InternalDescriptors.base))
-        let value = DescriptorLimit(
-            soft: min(copy.load(as: UInt64.self), base), hard: min(copy.load(fromByteOffset: 8, as: UInt64.self), base))
+        // Whether the caller may see it is for the host to say.
+        let allowed = thread.hostCall(Int(SYS_prlimit64), pid, UInt64(RLIMIT_NOFILE), 0, 0)
+        guard allowed == 0, old != 0 else { return allowed }
+        guard let record = thread.process.session.record(of: Int32(truncatingIfNeeded: pid)) else { throw .ESRCH }
+        let value = DescriptorLimit(soft: record.openFilesLimit, hard: record.openFilesHardLimit)
         try GuestAccess.write(value, at: GuestAddress(old))
         return 0
     }

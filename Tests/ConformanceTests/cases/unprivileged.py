@@ -90,3 +90,21 @@ def doctor(context):
         shutil.copy(context.vmrun, folder / "vmrun")
         result = context.run(as_other_user([str(folder / "vmrun"), "doctor"], folder), cwd=folder)
         check(result.status == 0, result.describe(), result.transcript())
+
+
+@case()
+def another_users_program_that_is_written(context):
+    """ETXTBSY also for a file that one does not own, but may write."""
+    script = "exec 3>>shared; ./shared; echo $?; exec 3>&-; ./shared; echo $?"
+
+    def run(prefix):
+        with scratch() as folder:
+            shutil.copy(context.vmrun, folder / "vmrun")
+            shutil.copy("/bin/true", folder / "shared")
+            (folder / "shared").chmod(0o777)
+            return context.run(as_other_user([*prefix(folder), "/bin/sh", "-c", script], folder), cwd=folder)
+
+    native = run(lambda folder: [])
+    check(native.stdout == b"126\n0\n", f"native: {native.describe()}", native.transcript())
+    guest = run(lambda folder: [str(folder / "vmrun")])
+    check(guest.stdout == native.stdout, guest.describe(), guest.transcript())
