@@ -53,6 +53,8 @@ extension GuestThread {
         let placement = HostPlacement.current()
         plan.stackLimit = placement.stackLimit
         plan.personality = placement.personality
+        // The kernel gives the new program a table of its own, and who shares the old one shall not find the socket there.
+        if process.mayShareDescriptors { try unshare(CloneRequest.files) }
         do throws(ForkIPCError) {
             let pair = try ForkIPC.socketPair()
             defer { Host.close(pair.sending) }

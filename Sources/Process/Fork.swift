@@ -56,6 +56,7 @@ extension GuestThread {
             let child = Int32(truncatingIfNeeded: result)
             process.session.commit(place, child)
             endsHostThread = true
+            if sharesDescriptors { process.sharedDescriptors = true }
             if request.has(CloneRequest.parentSetTid) { try? GuestAccess.write(child, at: GuestAddress(request.parentTid)) }
             pidfd?.open(child)
         } else {
@@ -123,6 +124,7 @@ extension GuestThread {
         process.join(place)
         process.isHelper = false
         process.sharesDescriptors = request.has(CloneRequest.files)
+        process.sharedDescriptors = false
         process.concurrentHelpers = 0
         process.idleCarriers = []
         process.threads = [self]

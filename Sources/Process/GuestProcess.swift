@@ -47,6 +47,8 @@ public final class GuestProcess {
 
     /// This process uses the descriptor table of another one (CLONE_FILES without CLONE_VM).
     var sharesDescriptors = false
+    /// A child has been given this table (CLONE_FILES without CLONE_VM).
+    var sharedDescriptors = false
 
     /// What the program is, for /proc and exec.
     public internal(set) var executablePath: [UInt8]
@@ -117,6 +119,11 @@ public final class GuestProcess {
 
     /// Whether there is one guest thread, in memory that no other process uses.
     public var hasOneThread: Bool { !isHelper && threadsLock.withLock { threads.count == 1 && concurrentHelpers == 0 } }
+
+    /// Whether another process may use this one's descriptor table.
+    var mayShareDescriptors: Bool {
+        sharesDescriptors || isHelper || sharedDescriptors || threadsLock.withLock { concurrentHelpers > 0 }
+    }
 
     /// A thread has changed what its new threads inherit and no others (credentials, scheduling, affinity), or has used priority
     /// inheritance, whose owner's end the kernel must see: from now on each guest thread gets a host thread of its own.

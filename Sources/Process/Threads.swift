@@ -84,7 +84,8 @@ extension GuestThread {
         }
         if hasOwnTables || process.hasUnlikeThreads { endsHostThread = true }
         if isLeader {
-            // What is left of it is the zombie leader that Linux also has. The kernel knows the child tid.
+            // What is left of it is the zombie leader that Linux also has.
+            tellChildTid()
             while true { _ = Host.raw(Int32(SYS_exit), Int(status)) }
         }
         clearTid()
@@ -105,12 +106,14 @@ extension GuestThread {
 
     // MARK: What the kernel does at a death that vmrun does not see
 
-    /// set_tid_address(2), and CLONE_CHILD_CLEARTID. A process's first thread is its host thread for good, so the kernel is told:
-    /// it clears the word also when a signal or an exec ends a process that shares its memory.
+    /// set_tid_address(2), and CLONE_CHILD_CLEARTID. Of a helper's first thread the kernel is told: it clears the word also when a
+    /// signal or an exec ends a process that shares its memory. Where nobody does, Linux leaves the word alone.
     public func setClearChildTid(_ address: UInt64) {
         clearChildTid = address
-        if tid == process.pid { _ = Host.raw(Int32(SYS_set_tid_address), Int(checkedChildTid?.raw ?? 0)) }
+        if process.isHelper && tid == process.pid { tellChildTid() }
     }
+
+    private func tellChildTid() { _ = Host.raw(Int32(SYS_set_tid_address), Int(checkedChildTid?.raw ?? 0)) }
 
     private static let robustListSize = 24
 

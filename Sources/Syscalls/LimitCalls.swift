@@ -3,6 +3,7 @@ import GuestMemory
 import Host
 import LinuxABI
 import Process
+import SyntheticFS
 
 /// Resource limits and priorities. The limits are the host process's own, but for RLIMIT_NOFILE: the host's is higher than
 /// the guest's, with vmrun's descriptors in between.
