@@ -36,8 +36,11 @@ private func stranger() -> Int32 {
     let pid = Int32(vmrun_fork())
     if pid == 0 {
         _ = Host.raw(Int32(SYS_close_range), 3, Int(UInt32.max), 0)
+        raise(SIGSTOP)
         while true { pause() }
     }
+    // It is none before it has closed what it inherited.
+    _ = Host.raw(Int32(SYS_wait4), Int(pid), 0, Int(WUNTRACED), 0)
     return pid
 }
 
