@@ -319,7 +319,7 @@ int main(int count, char **arguments)
 
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = TICK, .sigev_value = {.sival_int = 4711}};
     /* Fewer signals are for a slow machine, which must have time between two ticks. */
-    long period = 7000000000 / (target_count < 100 ? 100 : target_count);
+    long period = target_count < 10000 ? 100000000 : 700000;
     struct itimerspec every = {{0, period}, {0, period}};
     timer_t timer;
     sigset_t ours;

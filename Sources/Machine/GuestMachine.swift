@@ -16,8 +16,10 @@ public final class GuestMachine {
     private let mappings: any GuestMappings
     private var nextCPU = 0
     private var livingCPUs = 0
-    /// How many vCPUs KVM makes in one VM over its whole life.
+    /// How many vCPUs are made in this VM over its whole life.
     private let cpuCapacity: Int
+    /// KVM would make about a thousand, but keeps a quarter of a megabyte for each that is gone, until the VM goes.
+    private static let mostCPUs = 128
     /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
     private var nextPhysical: UInt64 = 4 << 30
     private let vdso: HostVDSO
@@ -29,7 +31,7 @@ public final class GuestMachine {
         do throws(HostError) { vm = try VirtualMachine(system) } catch { throw .kvm("KVM_CREATE_VM", error.number) }
         let slots = SlotCounter(limit: system.capability(KVM_CAP_NR_MEMSLOTS))
         self.slots = slots
-        cpuCapacity = max(system.capability(KVM_CAP_MAX_VCPUS), system.capability(KVM_CAP_NR_VCPUS), 4)
+        cpuCapacity = min(Self.mostCPUs, max(system.capability(KVM_CAP_MAX_VCPUS), system.capability(KVM_CAP_NR_VCPUS), 4))
         self.mappings = mappings
         self.vdso = vdso
         features = CPUFeatures(system)
@@ -64,16 +66,14 @@ public final class GuestMachine {
         }
     }
 
-    /// Whether the VM has had all the vCPUs it can have.
+    /// Whether the VM has had all the vCPUs it may have.
     public var isFull: Bool { lock.withLock { nextCPU >= cpuCapacity } }
 
-    /// A vCPU is gone. True where it was the last of all that the VM can have: nobody needs it any more.
-    public func cpuClosed() -> Bool {
-        lock.withLock {
-            livingCPUs -= 1
-            return livingCPUs == 0 && nextCPU >= cpuCapacity
-        }
-    }
+    /// A vCPU is gone.
+    public func cpuClosed() { lock.withLock { livingCPUs -= 1 } }
+
+    /// Whether no vCPU is left.
+    public var isUnused: Bool { lock.withLock { livingCPUs == 0 } }
 
     /// At the end of a process whose descriptor table others go on using.
     public func closeDescriptor() { Host.close(vm.descriptor) }

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Synchronization
 import Sysroot
 
 /// A child that shares its parent's memory (CLONE_VM without CLONE_THREAD): a helper process on a host stack of its own, which runs
@@ -19,7 +20,7 @@ final class HelperLaunch {
     let place: Session.Place
     private let stack: Int
     /// 0 until there is a helper or an error, then the child's id or -errno. A futex.
-    private let outcome: UnsafeMutablePointer<Int32>
+    private let outcome = Atomic<Int32>(0)
 
     private static let stackSize = 256 << 10
 
@@ -30,15 +31,11 @@ final class HelperLaunch {
         self.pidfd = pidfd
         stack = Host.raw(
             Int32(SYS_mmap), 0, Self.stackSize, Int(PROT_READ | PROT_WRITE), Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK), -1, 0)
-        outcome = .allocate(capacity: 1)
-        outcome.initialize(to: 0)
         if stack <= 0 { throw .ENOMEM }
     }
 
-    deinit {
-        if stack > 0 { _ = Host.raw(Int32(SYS_munmap), stack, Self.stackSize) }
-        outcome.deallocate()
-    }
+    /// Gives back what is large: a helper has gone without releasing its references.
+    private func dispose() { _ = Host.raw(Int32(SYS_munmap), stack, Self.stackSize) }
 
     /// Makes the helper and waits until it has executed a fresh image or is dead. The child's id or -errno. All signals are
     /// to be blocked.
@@ -50,22 +47,28 @@ final class HelperLaunch {
                 Unmanaged<HelperLaunch>.fromOpaque(opaque).takeUnretainedValue().begin()
             }, UnsafeMutableRawPointer(bitPattern: stack + Self.stackSize),
             Int32(bitPattern: UInt32(truncatingIfNeeded: flags)), Unmanaged.passUnretained(self).toOpaque())
-        if result < 0 { tell(Int32(truncatingIfNeeded: result)) }
+        // Where the helper was killed before it could.
+        tell(Int32(truncatingIfNeeded: result))
         return result
     }
 
     /// On a thread that does not wait for the helper: its id or -errno, as soon as it has one.
     func waitForStart() -> Int {
         while true {
-            let seen = vmrun_atomic_load(outcome)
+            let seen = outcome.load(ordering: .acquiring)
             if seen != 0 { return Int(seen) }
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: outcome), Int(FUTEX_WAIT), 0)
+            _ = Host.raw(Int32(SYS_futex), outcomeAddress, Int(FUTEX_WAIT), 0)
         }
     }
 
     private func tell(_ value: Int32) {
-        vmrun_atomic_store(outcome, value)
-        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: outcome), Int(FUTEX_WAKE), 1)
+        guard outcome.compareExchange(expected: 0, desired: value, ordering: .acquiringAndReleasing).exchanged else { return }
+        _ = Host.raw(Int32(SYS_futex), outcomeAddress, Int(FUTEX_WAKE), 1)
+    }
+
+    private var outcomeAddress: Int {
+        // SAFETY: the Atomic is stored inline in this heap object, which outlives the call; its only field is the word.
+        withUnsafePointer(to: outcome) { Int(bitPattern: $0) }
     }
 
     /// The helper's first steps.
@@ -102,6 +105,8 @@ final class HelperLaunch {
         }
         parent.retire(thread.cpu)
         thread.dispose()
+        if child.actions !== parent.actions { child.actions.dispose() }
+        dispose()
     }
 }
 

@@ -3,8 +3,8 @@ import GuestMemory
 import Host
 import Machine
 
-/// vCPUs for threads and helpers. KVM never gives a vCPU number back, and knows only so many in a VM: one that is full is followed by
-/// another over the same memory, and goes with its last vCPU.
+/// vCPUs for threads and helpers. KVM never gives a vCPU's number back, nor its memory while the VM is there. So a VM has a number of them
+/// over its life, is followed by another over the same memory, and goes with its last vCPU.
 extension GuestProcess {
     /// A vCPU that never ran, for whichever host thread comes first.
     func makeCPU() throws(MachineFailure) -> GuestCPU {
@@ -19,18 +19,23 @@ extension GuestProcess {
                 machine = next
                 return true
             }
-            if isWanted { observer.add(next, memory) }
+            if isWanted {
+                observer.add(next, memory)
+                closeIfUnused(current)
+            }
         }
     }
 
     /// Gives back a vCPU whose thread is gone.
     func retire(_ cpu: GuestCPU) {
         cpu.close()
-        let machine = cpu.machine
-        if machine.cpuClosed() && threadsLock.withLock({ machine !== self.machine }) {
-            observer.remove(machine, memory)
-            machine.close()
-        }
+        cpu.machine.cpuClosed()
+        if threadsLock.withLock({ cpu.machine !== machine }) { closeIfUnused(cpu.machine) }
+    }
+
+    /// Closes a VM that makes no more vCPUs, once the last is gone. Of those who see that, one does it.
+    private func closeIfUnused(_ machine: GuestMachine) {
+        if machine.isUnused && observer.remove(machine, memory) { machine.close() }
     }
 
     /// A new VM over the same memory, with empty page tables: chunks come back as they are touched.
@@ -55,10 +60,14 @@ final class ExecutionObserver: AddressSpaceObserver {
         memory.release()
     }
 
-    func remove(_ machine: GuestMachine, _ memory: AddressSpace) {
+    /// False where it was not there any more.
+    @discardableResult
+    func remove(_ machine: GuestMachine, _ memory: AddressSpace) -> Bool {
         memory.hold()
-        machines.removeAll { $0 === machine }
-        memory.release()
+        defer { memory.release() }
+        guard let index = machines.firstIndex(where: { $0 === machine }) else { return false }
+        machines.remove(at: index)
+        return true
     }
 }
 

@@ -53,21 +53,38 @@ public final class SignalActions {
     public var didChange: ((_ signal: Int32, _ action: SignalAction) -> Void)?
 
     private let lock = Lock()
-    private var actions: [SignalAction]
+    /// By signal number. A buffer of its own rather than an array, so that it can be given back: see `dispose`.
+    private let actions: UnsafeMutablePointer<SignalAction>
+    private static let count = 65
     private static let killMask: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
 
     /// Takes over what the process image inherited: signals ignored before stay ignored, all others are default.
     public init() {
-        actions = Array(repeating: SignalAction(), count: 65)
+        actions = .allocate(capacity: Self.count)
+        actions.initialize(repeating: SignalAction(), count: Self.count)
         for signal in 1...Int32(64) where vmrun_is_ignored(signal) != 0 { actions[Int(signal)].handler = 1 }
         vmrun_install_handlers()
         inherit(ignored: ignoredMask & Self.published)
     }
 
     /// A private copy, for a child that shares the memory it lives in.
-    public func copy() -> SignalActions { SignalActions(copying: lock.withLock { actions }) }
+    public func copy() -> SignalActions { SignalActions(copying: self) }
 
-    private init(copying actions: [SignalAction]) { self.actions = actions }
+    private init(copying other: SignalActions) {
+        actions = .allocate(capacity: Self.count)
+        other.lock.withLock { actions.initialize(from: other.actions, count: Self.count) }
+    }
+
+    deinit { dispose() }
+
+    private var isDisposed = false
+
+    /// Gives back what is large of a helper's, whose last references nobody will release.
+    public func dispose() {
+        if isDisposed { return }
+        isDisposed = true
+        actions.deallocate()
+    }
 
     /// What an ignored always-captured signal needs passed on at exec, since the host's disposition does not say it.
     public var ignoredMask: UInt64 {
