@@ -20,9 +20,10 @@ static pid_t other;
 static void handler(int number, siginfo_t *info, void *context)
 {
     (void)number, (void)context;
-    count++;
     information = *info;
     if (syscall(SYS_gettid) == other) in_thread++;
+    /* Others wait for this one. */
+    count++;
 }
 
 static void handle(int number)
