@@ -122,10 +122,7 @@ final class Carrier {
         thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
         advance(to: Stage.ready)
         wait { $0 == Stage.released }
-        if request.has(CloneRequest.childClearTid) { thread.setClearChildTid(request.childTid) }
-        if request.has(CloneRequest.childSetTid) {
-            try? GuestAccess.write(thread.tid, at: GuestAddress(request.childTid))
-        }
+        thread.takeIDs(request)
         do throws(MachineFailure) {
             try GuestThread.load(birth.context, into: cpu)
         } catch {

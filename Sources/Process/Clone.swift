@@ -71,7 +71,7 @@ struct PidfdRequest {
             Host.raw(
                 Int32(SYS_pidfd_open), Int(isThread ? caller.tid : caller.process.pid), isThread ? Self.threadFlag : 0))
         if probe < 0 { throw GuestErrno(Int32(-probe)) }
-        _ = Host.raw(Int32(SYS_close), probe)
+        Host.close(Int32(truncatingIfNeeded: probe))
     }
 
     /// Makes the descriptor of a child that cannot be reaped yet.

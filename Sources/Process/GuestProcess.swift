@@ -9,7 +9,6 @@ import Signals
 import Synchronization
 import Sysroot
 import SyntheticFS
-import Synchronization
 
 /// What serves the guest's system calls. Syscalls implements it; Process only knows that somebody does.
 public protocol SystemCallServer: AnyObject {
