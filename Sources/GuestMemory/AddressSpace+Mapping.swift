@@ -149,7 +149,8 @@ extension AddressSpace {
         below limit: UInt64
     ) -> UInt64? {
         let low32 = flags.has(.MAP_32BIT)
-        if hint != 0 {
+        // An address within the first page is none (round_hint_to_min()).
+        if hint >= Arena.pageSize {
             let rounded = granule == Arena.pageSize ? hint : hint &+ (granule - 1)
             let start = max(rounded & ~(granule - 1), Arena.base)
             let end = low32 ? Layout.low32End : Arena.top
