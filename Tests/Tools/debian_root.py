@@ -89,21 +89,22 @@ def create(root):
         log.unlink(missing_ok=True)
 
 
-def main():
-    link = pathlib.Path(sys.argv[1])
+def provide(link, name, recipe, make):
+    """Make `link` name the directory that `make(directory)` fills; it is kept in the user's cache, under this name and recipe."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "vmrun"
-    root = cache / f"debian-{SUITE}-{hashlib.sha256(RECIPE.encode()).hexdigest()[:12]}"
+    root = cache / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not root.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        with open(cache / "debian.lock", "w") as lock:
+        with open(cache / f"{name}.lock", "w") as lock:
             # Two checkouts may want it at once; the second finds what the first made.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not root.is_dir():
-                create(root)
+                make(root)
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink() or os.readlink(link) != str(root):
         link.unlink(missing_ok=True)
         link.symlink_to(root)
 
 
-main()
+if __name__ == "__main__":
+    provide(pathlib.Path(sys.argv[1]), f"debian-{SUITE}", RECIPE, create)
