@@ -37,7 +37,9 @@ extension GuestThread {
         plan.executablePath = program.executablePath
         plan.comm = program.comm
         plan.auxiliaryFlags = program.auxiliaryFlags
-        plan.root = files.currentConfiguration.encoded()
+        let view = files.currentConfiguration
+        plan.root = view.encoded()
+        plan.viewDescriptors = view.descriptors
         plan.interpreters = process.session.interpreters.words
         plan.timeout = process.timeout
         plan.blockedMask = signals.mask

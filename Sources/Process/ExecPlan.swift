@@ -19,6 +19,8 @@ public struct ExecPlan: Equatable {
 
     /// RootConfiguration in its own encoding.
     public var root: [UInt8] = []
+    /// RootConfiguration.descriptors.
+    public var viewDescriptors: [Int32] = []
     /// InterpreterRegistry.words.
     public var interpreters: [[UInt8]] = []
     public var timeout: UInt64 = 0
@@ -58,6 +60,8 @@ public struct ExecPlan: Equatable {
         writer.put(comm)
         writer.put(auxiliaryFlags)
         writer.put(root)
+        writer.put(UInt32(viewDescriptors.count))
+        for descriptor in viewDescriptors { writer.put(descriptor) }
         writer.put(interpreters)
         writer.put(timeout)
         writer.put(stackLimit)
@@ -81,7 +85,8 @@ public struct ExecPlan: Equatable {
         guard let executable = reader.value(Int32.self), let interpreter = reader.value(Int32.self),
             let arguments = reader.list(), let environment = reader.list(), let execfn = reader.bytes(),
             let executablePath = reader.bytes(), let comm = reader.bytes(),
-            let auxiliaryFlags = reader.value(UInt64.self), let root = reader.bytes(), let interpreters = reader.list(),
+            let auxiliaryFlags = reader.value(UInt64.self), let root = reader.bytes(),
+            let viewDescriptors = reader.numbers(), let interpreters = reader.list(),
             let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
@@ -100,6 +105,7 @@ public struct ExecPlan: Equatable {
         self.comm = comm
         self.auxiliaryFlags = auxiliaryFlags
         self.root = root
+        self.viewDescriptors = viewDescriptors
         self.interpreters = interpreters
         self.timeout = timeout
         self.stackLimit = stackLimit
@@ -120,9 +126,8 @@ public struct ExecPlan: Equatable {
 
     /// vmrun's own descriptors that the next image needs, each of which keeps its number.
     private var descriptors: [Int32] {
-        [
-            executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, notifyDescriptor,
-        ].filter { $0 >= 0 }
+        ([executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, notifyDescriptor]
+            + viewDescriptors).filter { $0 >= 0 }
     }
 
     /// The plan in a socket, from which `receive` takes it.
@@ -194,6 +199,16 @@ public struct ExecPlan: Equatable {
             guard let count = value(UInt32.self), Int(count) <= source.count - position else { return nil }
             defer { position += Int(count) }
             return Array(source[position..<(position + Int(count))])
+        }
+
+        mutating func numbers() -> [Int32]? {
+            guard let count = value(UInt32.self), Int(count) <= (source.count - position) / 4 else { return nil }
+            var result: [Int32] = []
+            for _ in 0..<count {
+                guard let number = value(Int32.self) else { return nil }
+                result.append(number)
+            }
+            return result
         }
 
         mutating func list() -> [[UInt8]]? {

@@ -27,25 +27,48 @@ public final class FileSystemContext {
     /// Whether there is a synthetic working directory, for fast paths that must not take the lock.
     private let workingDirectoryIsSynthetic = Atomic<Bool>(false)
 
-    /// Opens the root and the binds. A bind's guest path is resolved in the view made of the root and the binds before it.
+    /// Opens the root and the binds, or takes over the configuration's descriptors. A bind's guest path is resolved in the view made
+    /// of the root and the binds before it.
     public init(configuration: RootConfiguration, tree: (any SyntheticTree)?) throws(HostError) {
         self.configuration = configuration
+        self.configuration.descriptors = []
         self.tree = tree
         ownsRootDescriptor = true
-        mounts = try MountTable(rootPath: configuration.rootPath, hostFallback: configuration.hostFallback)
-        rootDescriptor = Int32(
-            try Host.call(
-                Int32(SYS_fcntl), Int(mounts.mounts[0].descriptor), Int(F_DUPFD_CLOEXEC),
-                Int(mounts.mounts[0].descriptor)))
+        let inherited = configuration.descriptors
+        let isInherited = !inherited.isEmpty
+        let fixed = configuration.hostFallback ? 3 : 2
+        guard !isInherited || inherited.count == fixed + configuration.binds.count else { throw HostError(EBADF) }
+        if isInherited {
+            mounts = try MountTable(root: inherited[0], fallback: configuration.hostFallback ? inherited[2] : -1)
+            rootDescriptor = inherited[1]
+        } else {
+            let root = try MountTable.open(configuration.rootPath, flags: VMRUN_O_DIRECTORY)
+            mounts = try MountTable(
+                root: root,
+                fallback: configuration.hostFallback ? try MountTable.open([slash], flags: VMRUN_O_DIRECTORY) : -1)
+            rootDescriptor = Int32(
+                try Host.call(Int32(SYS_fcntl), Int(root), Int(F_DUPFD_CLOEXEC), Int(root)))
+        }
         for path in tree?.mountPoints ?? [] { mounts.addSynthetic(path) }
-        for bind in configuration.binds {
+        self.configuration.binds = []
+        for (index, bind) in configuration.binds.enumerated() {
+            var canonical = bind
+            if !isInherited { canonical.guestPath = canonicalTarget(bind.guestPath) }
             try mounts.addBind(
-                canonicalTarget(bind.guestPath), hostPath: bind.hostPath, readOnly: bind.readOnly)
+                canonical.guestPath,
+                descriptor: isInherited ? inherited[fixed + index] : try MountTable.open(bind.hostPath),
+                readOnly: bind.readOnly)
+            // One over another: the next image gets what is seen.
+            self.configuration.binds.removeAll { $0.guestPath == canonical.guestPath }
+            self.configuration.binds.append(canonical)
         }
         let hidden = configuration.hiddenPaths ?? mounts.guestPaths(ofHostTrees: HostMounts.procfs())
         for path in hidden { mounts.addSynthetic(path) }
         self.configuration.hiddenPaths = hidden
-        if !configuration.chrootPath.isEmpty {
+        self.configuration.binds.removeAll { mounts.mount(at: $0.guestPath)?.isSynthetic ?? true }
+        if isInherited {
+            lockedRootPath = configuration.chrootPath
+        } else if !configuration.chrootPath.isEmpty {
             do throws(GuestErrno) {
                 let descriptor = try openDirectory(configuration.chrootPath)
                 defer { Host.close(descriptor) }
@@ -91,11 +114,14 @@ public final class FileSystemContext {
     /// Frees the lock of a helper process that was killed.
     public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
 
-    /// What a new process image needs to make the same view.
+    /// What a new process image needs to make the same view: the descriptors stay this one's.
     public var currentConfiguration: RootConfiguration {
         var result = configuration
         result.chrootPath = rootPath
         result.syntheticWorkingDirectory = syntheticWorkingDirectory ?? []
+        result.descriptors = [mounts.mounts[0].descriptor, rootDescriptor]
+        if mounts.fallbackDescriptor >= 0 { result.descriptors.append(mounts.fallbackDescriptor) }
+        for bind in result.binds { result.descriptors.append(mounts.mount(at: bind.guestPath)?.descriptor ?? -1) }
         return result
     }
 

@@ -31,15 +31,13 @@ final class MountTable {
     private var names: [[UInt8]] = []
     private var firstBytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
-    init(rootPath: [UInt8], hostFallback: Bool) throws(HostError) {
-        let (descriptor, _) = try Self.open(rootPath, flags: VMRUN_O_DIRECTORY)
+    /// Takes over `root` and `fallback` (the host's `/`, or -1), which `open` made.
+    init(root: Int32, fallback: Int32) throws(HostError) {
         mounts = [
-            Mount(
-                path: [], descriptor: descriptor, hostPath: try Self.hostPath(of: descriptor), readOnly: false,
-                isFile: false)
+            Mount(path: [], descriptor: root, hostPath: try Self.hostPath(of: root), readOnly: false, isFile: false)
         ]
-        fallbackDescriptor = hostFallback ? try Self.open([slash], flags: VMRUN_O_DIRECTORY).descriptor : -1
-        hasReadOnly = hostFallback
+        fallbackDescriptor = fallback
+        hasReadOnly = fallback >= 0
     }
 
     deinit {
@@ -54,15 +52,15 @@ final class MountTable {
         add(Mount(path: path, descriptor: -1, hostPath: [], readOnly: false, isFile: false))
     }
 
-    /// Shows a host file or directory at the canonical guest path `path`, in place of what was there.
-    func addBind(_ path: [UInt8], hostPath: [UInt8], readOnly: Bool) throws(HostError) {
+    /// Shows the host file or directory behind `descriptor`, which it takes over, at the canonical guest path `path`, in place
+    /// of what was there.
+    func addBind(_ path: [UInt8], descriptor: Int32, readOnly: Bool) throws(HostError) {
         guard !path.isEmpty else { throw HostError(EINVAL) }
-        let (descriptor, isDirectory) = try Self.open(hostPath, flags: 0)
         remove(path)
         add(
             Mount(
                 path: path, descriptor: descriptor, hostPath: try Self.hostPath(of: descriptor), readOnly: readOnly,
-                isFile: !isDirectory))
+                isFile: !HostObject.isDirectory(descriptor)))
         hasReadOnly = hasReadOnly || readOnly
         hasBinds = true
     }
@@ -156,8 +154,8 @@ final class MountTable {
         return result.filter { !$0.isEmpty && !mount(containing: $0).isSynthetic }
     }
 
-    /// Opens a host object into vmrun's window; also tells whether it is a directory.
-    private static func open(_ path: [UInt8], flags: Int) throws(HostError) -> (descriptor: Int32, isDirectory: Bool) {
+    /// Opens a host object (O_PATH) into vmrun's window.
+    static func open(_ path: [UInt8], flags: Int = 0) throws(HostError) -> Int32 {
         let terminated = path + [0]
         let result = terminated.withUnsafeBytes {
             Host.raw(
@@ -165,8 +163,7 @@ final class MountTable {
                 VMRUN_O_PATH | Int(O_CLOEXEC) | flags, 0)
         }
         guard result >= 0 else { throw HostError(Int32(-result)) }
-        let descriptor = InternalDescriptors.adopt(Int32(result))
-        return (descriptor, HostObject.isDirectory(descriptor))
+        return InternalDescriptors.adopt(Int32(result))
     }
 
     private static func hostPath(of descriptor: Int32) throws(HostError) -> [UInt8] {

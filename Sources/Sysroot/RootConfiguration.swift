@@ -24,6 +24,11 @@ public struct RootConfiguration {
     /// The working directory where it is synthetic; empty where it is the host process's own.
     public var syntheticWorkingDirectory: [UInt8]
 
+    /// What the paths name, opened by the image before this one: the user who runs by now might not be allowed to open it. In
+    /// this order: the root, the guest's root (another one after chroot(2)), the host's `/` where that is the fallback, the
+    /// binds, whose guest paths are canonical then. Empty: the paths are to be opened. Not part of the encoding.
+    public var descriptors: [Int32] = []
+
     /// Guest paths where the host has procfs mounted inside the view: nothing is found there. nil: not looked for yet.
     var hiddenPaths: [[UInt8]]? = nil
 

@@ -220,9 +220,10 @@ enum Launch {
         do throws(HostError) { session = try Session(descriptor: plan.sessionDescriptor) } catch {
             Message.fail("cannot map the session's shared memory (errno \(error.number))")
         }
-        guard let configuration = RootConfiguration(decoding: plan.root) else {
+        guard var configuration = RootConfiguration(decoding: plan.root) else {
             Message.fail("the exec plan names no root")
         }
+        configuration.descriptors = plan.viewDescriptors
         let (files, synthetic) = openFiles(configuration, session, sharedMemory: plan.sharedMemoryDescriptor)
         do throws(ImageError) {
             let program = try PreparedProgram(

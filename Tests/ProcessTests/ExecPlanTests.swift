@@ -17,6 +17,7 @@ private func plan() -> ExecPlan {
     plan.comm = bytes("a")
     plan.auxiliaryFlags = 1
     plan.root = bytes("root")
+    plan.viewDescriptors = [4103, 4104]
     plan.interpreters = [bytes("arm"), bytes("/x")]
     plan.timeout = 7
     plan.stackLimit = .max

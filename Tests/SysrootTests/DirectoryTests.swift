@@ -86,6 +86,13 @@ extension FileSystemContext {
     configuration.binds = []
     let again = try? FileSystemContext(configuration: configuration, tree: nil)
     #expect(again?.opened("/file") == .content("A"))
+    // As the next image does: by the descriptors, whatever the paths lead to by then.
+    configuration = context.currentConfiguration
+    configuration.descriptors = configuration.descriptors.map { dup($0) }
+    configuration.rootPath = Array("/nowhere".utf8)
+    #expect((try? FileSystemContext(configuration: configuration, tree: nil))?.opened("/file") == .content("A"))
+    configuration.descriptors.removeLast()
+    #expect((try? FileSystemContext(configuration: configuration, tree: nil)) == nil)
     #expect(context.rooted(at: "/b") == 0)
     #expect(context.opened("/c/deep") == .content("deep"))
     #expect(context.currentConfiguration.chrootPath == Array("/a/b".utf8))

@@ -107,6 +107,25 @@ def the_hosts_files_are_not_there(context):
     check(result.status == 0 and not result.stdout, result.describe(), result.transcript())
 
 
+@case(needs_vmrun=False)
+def the_view_outlives_the_right_to_open_it(context):
+    """As under chroot(2): who drops privileges and executes keeps the root, the binds and the working directory."""
+    with scratch() as folder:
+        folder.chmod(0o700)
+        root = copy_of_busybox(context, folder)
+        (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nother:x:65534:65534::/:/bin/sh\n")
+        (root / "inner/bin").mkdir(parents=True)
+        shutil.copy(root / "bin/busybox", root / "inner/bin/sh")
+        (root / "mnt/bound").mkdir()
+        outside = folder / "outside"
+        outside.mkdir()
+        for place in [outside, root / "mnt/bound"]:
+            (place / "file").write_text("bound\n")
+        script = ('cd /tmp; su other -c "id -u; pwd; cat /mnt/bound/file; sh -c pwd; ls -d /../etc /tmp/../bin; (cd ..; pwd)"\n'
+                  'chroot /inner /bin/sh -c "echo /bin/*"')
+        context.same_as_native(["/bin/sh", "-c", script], "--bind", f"{outside}:/mnt/bound", sysroot=root)
+
+
 # --bind
 
 def bound(context, *arguments):
