@@ -263,8 +263,8 @@ static void bad_pointers(void)
     CHECK_ERROR(execve(self, arguments, (char **)nowhere), EFAULT);
     CHECK_ERROR(execve(self, wrong, arguments), EFAULT);
     CHECK_ERROR(execve(self, arguments, wrong), EFAULT);
-    /* The file counts first. */
-    CHECK_ERROR(execve("/nonexistent", wrong, arguments), ENOENT);
+    /* The file counts first, but not for older kernels: 6.1 copies the arguments before it looks for the file. */
+    CHECK(execve("/nonexistent", wrong, arguments) == -1 && (errno == ENOENT || errno == EFAULT));
     char name[PATH_MAX + 10];
     memset(name, 'n', sizeof name);
     name[sizeof name - 1] = 0;

@@ -58,15 +58,16 @@ static long guarded_syscall(struct vmrun_thread *thread, long number, const uint
             return VMRUN_ERESTART;
         *thread->call_mask = ~BIT(VMRUN_KICK_SIGNAL);
     }
-    const uint32_t none = 0;
     long result = VMRUN_ERESTART;
     for (long delay = 20000;; delay = delay < 100000000 ? delay * 4 : delay) {
         // One of the guest's own would take the kick's way. Then the captured one counts as having come before the call.
         if (kick_is_pending())
             break;
+        thread->kicked = 0;
         mask_kick(SIG_UNBLOCK);
         arm(thread, delay);
-        result = vmrun_guest_syscall(&none, number, args);
+        // On a slow or busy machine the timer is faster than the way to the call.
+        result = vmrun_guest_syscall(&thread->kicked, number, args);
         arm(thread, 0);
         mask_kick(SIG_BLOCK);
         if (result != VMRUN_UNSTARTED)

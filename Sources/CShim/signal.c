@@ -168,6 +168,7 @@ static void handler(int signal, siginfo_t *info, void *opaque)
     int is_kick = signal == VMRUN_KICK_SIGNAL && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
                   (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE;
     if (is_kick) {
+        thread->kicked = 1;
         leave_guest(thread, VMRUN_ATTENTION_KICK);
     } else if (is_always_captured(signal) && host_flags(signal) & SA_GUEST_IGNORES) {
         resume_call(context);

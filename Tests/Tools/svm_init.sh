@@ -2,7 +2,8 @@
 # The first process of the emulated host: loads KVM, runs the jobs of /jobs, switches the machine off.
 # What the machine says goes to the first serial port, the results to the second, one line each:
 #     RESULT name uptime native-status native-output native-errors vmrun-status vmrun-output vmrun-errors
-# (output and errors in base64, "-" for nothing)
+# (output and errors in base64, "-" for nothing). Before the result of a job that does not end, for each of vmrun's threads:
+#     WAITS name pid/tid comm syscall-and-registers signals-pending-blocked kernel-functions
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -29,12 +30,26 @@ encoded() {
     if [ -s "$1" ]; then head -c 20000 "$1" | base64 -w 0; else printf -- -; fi
 }
 
+# What the threads of a run that is about to be ended are waiting for.
+waiting() {
+    for pid in $(pidof vmrun); do
+        for task in /proc/$pid/task/*; do
+            echo "WAITS $name $pid/${task##*/} $(cat $task/comm) ($(cat $task/syscall))" \
+                $(grep -E '^(State|SigPnd|ShdPnd|SigBlk)' $task/status) $(sed 's/.*\] //; s/+.*//' $task/stack | head -n 6) >&3
+        done
+    done
+}
+
 # once COMMAND...: runs it in an empty directory of its own; what it says is in /out and /err.
 once() {
     mount -t tmpfs -o mode=777 scratch /tmp/t
     cd /tmp/t
+    (sleep $((seconds - 3)); waiting) &
+    watcher=$!
     setsid timeout -s KILL "$seconds" $as "$@" < "$input" > /out 2> /err 3>&-
     status=$?
+    kill $watcher
+    wait $watcher
     cd /
     # Lazily: a test that failed may have left processes behind.
     umount -l /tmp/t

@@ -129,7 +129,7 @@ def boot(host, initramfs, results, console, options):
 
 def judge(jobs, results):
     """Print one line for each job; return how many passed and failed."""
-    records, left, seconds, before = {}, {}, {}, 0
+    records, left, waits, seconds, before = {}, {}, {}, {}, 0
     for line in results.read_text(errors="replace").splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "RESULT" and len(rest.split(" ")) == 8:
@@ -140,6 +140,9 @@ def judge(jobs, results):
         elif kind == "LEFT":
             name, _, command = rest.partition(" ")
             left.setdefault(name, []).append(command)
+        elif kind == "WAITS":
+            name, _, what = rest.partition(" ")
+            waits.setdefault(name, []).append(what)
         elif kind in ["HOST", "END"]:
             print(line)
     passed = failed = 0
@@ -147,6 +150,8 @@ def judge(jobs, results):
         complaint = "no result: the host stopped before it" if job.name not in records else job.judge(records[job.name])
         if not complaint and job.name in left:
             complaint = "left processes behind: " + "; ".join(left[job.name])
+        if complaint:
+            complaint += "".join(f"\n    waits: {what}" for what in waits.get(job.name, []))
         passed, failed = (passed, failed + 1) if complaint else (passed + 1, failed)
         print(f"FAIL {job.name}: {complaint}" if complaint else f"PASS {job.name} ({seconds[job.name]:.1f} s)")
     return passed, failed

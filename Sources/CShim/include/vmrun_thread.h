@@ -38,6 +38,8 @@ struct vmrun_thread {
     /// A POSIX timer that kicks this thread; made when first needed. A fork child has none.
     int32_t guard_timer;
     int32_t has_guard_timer;
+    /// Set by every kick, so that one between arming the timer and the guarded call's own look at this word is not lost.
+    volatile uint32_t kicked;
     /// The limits of the process that the thread belongs to.
     struct vmrun_descriptor_limits *limits;
 };
