@@ -51,20 +51,21 @@ var targets: [Target] = [
     module("Machine", ["CShim", "Host", "KVM", "LinuxABI", "GuestMemory"]),
     module("Signals", ["CShim", "Host", "LinuxABI", "GuestMemory", "Machine"]),
     module("Sysroot", ["CShim", "Host", "LinuxABI"]),
-    module("SyntheticFS", ["CShim", "Host", "LinuxABI", "Sysroot"]),
+    module("SyntheticFS", ["CShim", "FakeRoot", "Host", "LinuxABI", "Sysroot"]),
+    module("FakeRoot", ["CShim", "Host", "LinuxABI"]),
     module("Process", [
-        "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+        "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
         "SyntheticFS",
     ]),
     module("Syscalls", [
-        "CShim", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
+        "CShim", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
         "Process",
     ]),
     module("CommandLineOptions", []),
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CommandLineOptions", "CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "CommandLineOptions", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
@@ -80,6 +81,7 @@ if !embedded {
         tests("SyntheticFSTests", ["SyntheticFS", "Sysroot", "Host", "LinuxABI", "CShim"]),
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
+        tests("FakeRootTests", ["FakeRoot", "Host", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),

@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -16,6 +16,8 @@ extension Options {
         if matches("--clear-env") { return (.clearEnv, false) }
         if matches("--workdir") { return (.workdir, true) }
         if matches("--interp") { return (.interp, true) }
+        if matches("--user") { return (.user, true) }
+        if matches("--fakeroot") { return (.fakeRoot, false) }
         if matches("--version") { return (.version, false) }
         if matches("--help") { return (.help, false) }
         if matches("--helper-fd") { return (.helperFd, true) }
@@ -68,6 +70,8 @@ extension Options {
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value
             case .interp: options.interpreters.append(try interpreter(value))
+            case .user: options.user = try user(value)
+            case .fakeRoot: options.isFakeRoot = true
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
@@ -119,6 +123,14 @@ extension Options {
             throw OptionError("--interp " + text(value[...]) + " needs an absolute path in the guest")
         }
         return Interpreter(machine: Array(parts[0]), path: Array(parts[1]))
+    }
+
+    private static func user(_ value: [UInt8]) throws(OptionError) -> User {
+        let parts = value.split(separator: colon, maxSplits: 1, omittingEmptySubsequences: false)
+        guard !parts[0].isEmpty, parts.count == 1 || !parts[1].isEmpty else {
+            throw OptionError("--user " + text(value[...]) + " has an empty part; the form is USER[:GROUP]")
+        }
+        return User(user: Array(parts[0]), group: parts.count > 1 ? Array(parts[1]) : nil)
     }
 
     private static func timeout(_ value: [UInt8]) throws(OptionError) -> UInt64 {

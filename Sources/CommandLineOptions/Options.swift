@@ -42,6 +42,17 @@ public struct Options: Equatable {
         }
     }
 
+    /// --user USER[:GROUP].
+    public struct User: Equatable {
+        public let user: [UInt8]
+        public let group: [UInt8]?
+
+        public init(user: [UInt8], group: [UInt8]?) {
+            self.user = user
+            self.group = group
+        }
+    }
+
     public var command: Command
     public var sysroot: [UInt8]? = nil
     public var binds: [Bind] = []
@@ -54,6 +65,10 @@ public struct Options: Equatable {
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil
     public var interpreters: [Interpreter] = []
+    /// --user USER[:GROUP]: names or numbers, looked up in the guest's /etc.
+    public var user: User? = nil
+    /// The guest sees itself as root, whoever runs vmrun.
+    public var isFakeRoot = false
     /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 

@@ -16,6 +16,9 @@ extension Options {
           --bind HOST[:GUEST[:ro]]      show a host file or directory to the guest (repeatable)
           --host-fallback               look up on the host what the sysroot does not hold
           --workdir DIR                 the guest's working directory
+          --user USER[:GROUP]           run as this user of the guest's /etc/passwd, or by number
+          --fakeroot                    the guest believes to be root; owners it gives to files are
+                                        remembered for the session
           --env NAME=VALUE              set a variable; NAME alone passes the host's (repeatable)
           --clear-env                   start from an empty environment
           --interp MACHINE=GUESTPATH    run programs for MACHINE (aarch64, arm, riscv64, ...) by this

@@ -108,7 +108,7 @@ struct InitialStack {
         add(AuxiliaryKey.euid, UInt64(identity.euid))
         add(AuxiliaryKey.gid, UInt64(identity.gid))
         add(AuxiliaryKey.egid, UInt64(identity.egid))
-        add(AuxiliaryKey.secure, 0)
+        add(AuxiliaryKey.secure, identity.isSecure ? 1 : 0)
         add(AuxiliaryKey.random, random)
         add(AuxiliaryKey.hwcap2, host.hwcap2)
         addIfGiven(AuxiliaryKey.hwcap3, host.hwcap3)

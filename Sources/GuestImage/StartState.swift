@@ -6,12 +6,15 @@ public struct StartContext {
     /// The IDs for AT_UID, AT_EUID, AT_GID, AT_EGID.
     public struct Identity {
         public var uid, euid, gid, egid: UInt32
+        /// AT_SECURE: the program has rights that who started it has not.
+        public var isSecure: Bool
 
-        public init(uid: UInt32, euid: UInt32, gid: UInt32, egid: UInt32) {
+        public init(uid: UInt32, euid: UInt32, gid: UInt32, egid: UInt32, isSecure: Bool = false) {
             self.uid = uid
             self.euid = euid
             self.gid = gid
             self.egid = egid
+            self.isSecure = isSecure
         }
     }
 

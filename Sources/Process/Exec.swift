@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestImage
 import GuestMemory
 import Host
@@ -48,6 +49,8 @@ extension GuestThread {
         plan.kvmDescriptor = process.system.descriptor
         plan.processor = process.system.processor
         plan.sharedMemoryDescriptor = process.synthetic.sharedMemory.lock
+        plan.ownershipDescriptor = process.session.ownership?.descriptor ?? -1
+        plan.credentials = try credentials(after: program)?.words ?? []
         plan.notifyDescriptor = process.notifyDescriptor
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
@@ -71,6 +74,15 @@ extension GuestThread {
             throw error.errno
         }
         return 0
+    }
+
+    /// Who the thread will be when it runs the program: its file may lend its owner's rights, unless PR_SET_NO_NEW_PRIVS says no.
+    private func credentials(after program: PreparedProgram) throws(GuestErrno) -> FakeCredentials? {
+        guard let credentials, let ownership = process.session.ownership else { return nil }
+        let file = try FileStatus(descriptor: program.executable.descriptor, in: ownership)
+        return credentials.afterExec(
+            mode: UInt32(file.mode), owner: file.user, group: file.group,
+            honoursSetID: Host.raw(Int32(SYS_prctl), Int(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0) == 0)
     }
 
     /// The second half of execve(2). The host's own exec does what Linux does to threads, descriptors marked close-on-exec,

@@ -36,6 +36,9 @@ public struct ExecPlan: Equatable {
     public var processor: [UInt8] = []
     /// SharedMemoryDirectory.lock.
     public var sharedMemoryDescriptor: Int32 = -1
+    /// OwnershipTable.descriptor, -1 but under `--fakeroot`; and FakeCredentials.words of the thread that runs the program.
+    public var ownershipDescriptor: Int32 = -1
+    public var credentials: [UInt64] = []
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
     public var notifyDescriptor: Int32 = -1
     public var descriptorBase: Int32 = 0
@@ -72,6 +75,8 @@ public struct ExecPlan: Equatable {
         writer.put(kvmDescriptor)
         writer.put(processor)
         writer.put(sharedMemoryDescriptor)
+        writer.put(ownershipDescriptor)
+        writer.put(credentials)
         writer.put(notifyDescriptor)
         writer.put(descriptorBase)
         writer.put(descriptorLimit)
@@ -86,12 +91,13 @@ public struct ExecPlan: Equatable {
             let arguments = reader.list(), let environment = reader.list(), let execfn = reader.bytes(),
             let executablePath = reader.bytes(), let comm = reader.bytes(),
             let auxiliaryFlags = reader.value(UInt64.self), let root = reader.bytes(),
-            let viewDescriptors = reader.numbers(), let interpreters = reader.list(),
+            let viewDescriptors = reader.numbers(Int32.self), let interpreters = reader.list(),
             let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
-            let sharedMemoryDescriptor = reader.value(Int32.self), let notifyDescriptor = reader.value(Int32.self),
+            let sharedMemoryDescriptor = reader.value(Int32.self), let ownershipDescriptor = reader.value(Int32.self),
+            let credentials = reader.numbers(UInt64.self), let notifyDescriptor = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
             reader.isAtEnd
@@ -116,6 +122,8 @@ public struct ExecPlan: Equatable {
         self.kvmDescriptor = kvmDescriptor
         self.processor = processor
         self.sharedMemoryDescriptor = sharedMemoryDescriptor
+        self.ownershipDescriptor = ownershipDescriptor
+        self.credentials = credentials
         self.notifyDescriptor = notifyDescriptor
         self.descriptorBase = descriptorBase
         self.descriptorLimit = descriptorLimit
@@ -126,7 +134,7 @@ public struct ExecPlan: Equatable {
 
     /// vmrun's own descriptors that the next image needs, each of which keeps its number.
     private var descriptors: [Int32] {
-        ([executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, notifyDescriptor]
+        ([executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor]
             + viewDescriptors).filter { $0 >= 0 }
     }
 
@@ -172,6 +180,11 @@ public struct ExecPlan: Equatable {
             bytes.append(contentsOf: text)
         }
 
+        mutating func put<Value: FixedWidthInteger>(_ numbers: [Value]) {
+            put(UInt32(numbers.count))
+            for number in numbers { put(number) }
+        }
+
         mutating func put(_ list: [[UInt8]]) {
             put(UInt32(list.count))
             for text in list { put(text) }
@@ -201,11 +214,14 @@ public struct ExecPlan: Equatable {
             return Array(source[position..<(position + Int(count))])
         }
 
-        mutating func numbers() -> [Int32]? {
-            guard let count = value(UInt32.self), Int(count) <= (source.count - position) / 4 else { return nil }
-            var result: [Int32] = []
+        mutating func numbers<Value: FixedWidthInteger>(_ type: Value.Type) -> [Value]? {
+            guard let count = value(UInt32.self), Int(count) <= (source.count - position) / MemoryLayout<Value>.size else {
+                return nil
+            }
+            var result: [Value] = []
+            result.reserveCapacity(Int(count))
             for _ in 0..<count {
-                guard let number = value(Int32.self) else { return nil }
+                guard let number = value(type) else { return nil }
                 result.append(number)
             }
             return result

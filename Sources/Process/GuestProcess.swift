@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestImage
 import GuestMemory
 import Host
@@ -151,6 +152,11 @@ public final class GuestProcess {
             change(&record)
             session.update(pid, change)
         }
+    }
+
+    /// Publishes who a thread has become, where it is the one by which the process is known.
+    func publish(_ credentials: FakeCredentials, of thread: GuestThread) {
+        if thread.tid == pid { updateRecord { $0.credentials = credentials.summary } }
     }
 
     /// Publishes where the program break is.

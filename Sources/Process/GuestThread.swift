@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestMemory
 import Host
 import LinuxABI
@@ -26,6 +27,8 @@ public final class GuestThread {
     var endsHostThread = false
     /// What the host thread had used before this guest thread.
     public internal(set) var earlierUsage = ThreadUsage()
+    /// Who the thread is by the guest's own account; nil but under `--fakeroot`.
+    public var credentials: FakeCredentials? { didSet { if let credentials { process.publish(credentials, of: self) } } }
     /// A view of the file system that this thread shares with nobody (CLONE_FS was not given, or unshared).
     var ownFiles: FileSystemContext?
     /// The thread's view of the file system.

@@ -145,6 +145,7 @@ extension GuestThread {
         let thread = GuestThread(process: child, cpu: cpu)
         thread.host.pointee.blocked = signals.mask
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }
+        thread.credentials = credentials
         child.threads = [thread]
         return thread
     }

@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestImage
 import Host
 import SyntheticFS
@@ -8,6 +9,8 @@ public final class Session: SessionDirectory {
     private let table: SessionTable
     /// Translators for foreign programs, as the command line named them. Set once, before the program runs.
     var interpreters = InterpreterRegistry()
+    /// What the guest has made of files' owners; nil but under `--fakeroot`. Set once, as the registry.
+    public var ownership: OwnershipTable?
 
     /// A session that the calling process begins, with at most `limit` processes; 0: as many as there is room for.
     public init(limit: UInt64 = 0) throws(HostError) {
@@ -94,6 +97,9 @@ public final class Session: SessionDirectory {
     }
 
     public func record(of pid: Int32) -> ProcessRecord? { read(pid)?.record }
+
+    /// Who a member is by its own account.
+    public func credentials(of pid: Int32) -> FakeCredentials.Summary? { record(of: pid)?.credentials }
 
     public func executablePath(of pid: Int32) -> [UInt8]? { read(pid)?.path }
 

@@ -12,7 +12,7 @@ struct SessionRecords {
     // Offsets in a slot.
     private static let versionOffset = 0
     private static let copiesOffset = 64
-    private static let copySize = 256
+    private static let copySize = 448
     private static let pathsOffset = 1024
     /// PATH_MAX.
     private static let pathCapacity = 4096

@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestImage
 import GuestMemory
 import Host
@@ -37,10 +38,9 @@ public enum ProcessStart {
         }
         observer.machines = [machine]
 
+        let credentials = FakeCredentials(words: plan.credentials)
         let context = StartContext(
-            identity: StartContext.Identity(
-                uid: UInt32(Host.raw(Int32(SYS_getuid))), euid: UInt32(Host.raw(Int32(SYS_geteuid))),
-                gid: UInt32(Host.raw(Int32(SYS_getgid))), egid: UInt32(Host.raw(Int32(SYS_getegid)))),
+            identity: identity(credentials),
             vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(),
             randomness: StartRandomness.fresh(isRandomized: isRandomized))
         let state: StartState
@@ -74,6 +74,7 @@ public enum ProcessStart {
             record.executableDevice = UInt64(status.st_dev)
             record.executableInode = UInt64(status.st_ino)
         }
+        record.credentials = credentials?.summary
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         record.ignoredSignals = actions.ignoredMask
@@ -92,6 +93,7 @@ public enum ProcessStart {
         thread.host.pointee.blocked = plan.blockedMask
         process.threads = [thread]
         thread.attach()
+        thread.credentials = credentials
         cpu.registers.pointee.rip = state.entry
         cpu.registers.pointee.rsp = state.stackPointer
         cpu.contextReplaced()
@@ -99,6 +101,18 @@ public enum ProcessStart {
         Watchdog.start(process)
         vmrun_set_host_mask(plan.blockedMask)
         thread.runToEnd()
+    }
+
+    /// What the auxiliary vector tells: the guest's own account, or the host's.
+    private static func identity(_ credentials: FakeCredentials?) -> StartContext.Identity {
+        if let credentials {
+            return StartContext.Identity(
+                uid: credentials.user.real, euid: credentials.user.effective,
+                gid: credentials.group.real, egid: credentials.group.effective, isSecure: credentials.isSecure)
+        }
+        return StartContext.Identity(
+            uid: UInt32(Host.raw(Int32(SYS_getuid))), euid: UInt32(Host.raw(Int32(SYS_geteuid))),
+            gid: UInt32(Host.raw(Int32(SYS_getgid))), egid: UInt32(Host.raw(Int32(SYS_getegid))))
     }
 
     /// A second descriptor of the program file, which /proc/PID/exe leads through.

@@ -20,6 +20,7 @@ extension GuestThread {
         thread.host.pointee.blocked = signals.mask
         thread.hasOwnTables = hasOwnTables
         thread.ownFiles = ownFiles
+        thread.credentials = credentials
         let birth = Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current())
         if let failure = carrier.call(birth) { throw failure }
         let tid = thread.tid

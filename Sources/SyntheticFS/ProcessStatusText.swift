@@ -1,3 +1,5 @@
+import FakeRoot
+
 /// /proc/PID/status, stat, statm and limits: the host's text with the fields replaced that would tell of vmrun.
 struct ProcessStatusText {
     let record: ProcessRecord
@@ -63,6 +65,8 @@ struct ProcessStatusText {
                 append("VmLib:\t", kilobytes: (memory.executable - text) / 1024, to: &output)
             } else if name.equals("PPid") {
                 append("PPid:\t", decimal: visibleParent(label.number ?? 0), to: &output)
+            } else if let credentials = record.credentials, append(name, credentials, to: &output) {
+                continue
             } else if name.equals("SigBlk"), let blocked {
                 append("SigBlk:\t", mask: blocked, to: &output)
             } else if name.equals("SigIgn") {
@@ -75,6 +79,40 @@ struct ProcessStatusText {
             }
         }
         return output
+    }
+
+    /// The lines that tell who the process is; false for all others.
+    private func append(_ name: ArraySlice<UInt8>, _ credentials: FakeCredentials.Summary, to output: inout [UInt8]) -> Bool {
+        if name.equals("Uid") {
+            append("Uid:", credentials.user, to: &output)
+        } else if name.equals("Gid") {
+            append("Gid:", credentials.group, to: &output)
+        } else if name.equals("Groups") {
+            // What is published has no room for them.
+            output.append("Groups:\t \n")
+        } else if name.equals("CapInh") {
+            append("CapInh:\t", mask: credentials.capabilities.inheritable, to: &output)
+        } else if name.equals("CapPrm") {
+            append("CapPrm:\t", mask: credentials.capabilities.permitted, to: &output)
+        } else if name.equals("CapEff") {
+            append("CapEff:\t", mask: credentials.capabilities.effective, to: &output)
+        } else if name.equals("CapBnd") {
+            append("CapBnd:\t", mask: credentials.capabilities.bounding, to: &output)
+        } else if name.equals("CapAmb") {
+            append("CapAmb:\t", mask: credentials.capabilities.ambient, to: &output)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private func append(_ name: StaticString, _ ids: FakeCredentials.IDs, to output: inout [UInt8]) {
+        output.append(name)
+        for id in [ids.real, ids.effective, ids.saved, ids.fileSystem] {
+            output.append(0x09)
+            output.append(decimal: UInt64(id))
+        }
+        output.append(0x0a)
     }
 
     private func visibleParent(_ host: UInt64) -> UInt64 {

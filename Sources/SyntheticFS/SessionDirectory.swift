@@ -1,3 +1,4 @@
+import FakeRoot
 import LinuxABI
 
 /// What a guest process publishes about itself for its own /proc entries and for the other members of the session. Plain
@@ -25,6 +26,8 @@ public struct ProcessRecord: BitwiseCopyable {
     public var executableDescriptor: Int32 = -1
     /// The program file's identity: while a member runs it, it must not be written.
     public var executableDevice: UInt64 = 0, executableInode: UInt64 = 0
+    /// Who the process is by its own account, under `--fakeroot`.
+    public var credentials: FakeCredentials.Summary? = nil
 
     public init() {}
 }

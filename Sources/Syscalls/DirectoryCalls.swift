@@ -1,4 +1,5 @@
 import CShim
+import FakeRoot
 import GuestMemory
 import Host
 import LinuxABI
@@ -30,8 +31,8 @@ extension PathCalls {
 
     /// chroot(2): for root, as in a container. It moves the guest's root inside its view and nothing on the host.
     static func chroot(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try thread.files.changeRoot(
-            try path(thread, args.a0), isPermitted: Host.raw(Int32(SYS_geteuid)) == 0)
+        let isPermitted = thread.credentials?.has(Capabilities.sysChroot) ?? (Host.raw(Int32(SYS_geteuid)) == 0)
+        try thread.files.changeRoot(try path(thread, args.a0), isPermitted: isPermitted)
         return 0
     }
 }

@@ -31,13 +31,16 @@ public enum Dispatcher {
                 let result = Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
                 if result >= 0 { SyntheticCalls.noteDuplicate(thread, result, of: arguments.a0) }
                 return result
-            case .changeFile:
+            case .changeFile, .fchmod, .fchown, .fsetxattr:
                 let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(arguments.a0))
                 if thread.files.isReadOnly(descriptor: descriptor) { throw .EROFS }
                 if thread.files.belongsToHost(descriptor: descriptor) { throw .EPERM }
                 return Forwarding.forward(thread, row, arguments)
             case .changeThread:
                 thread.process.noteUnlikeThreads()
+                return Forwarding.forward(thread, row, arguments)
+            case .credential(let call):
+                if call.changes { thread.process.noteUnlikeThreads() }
                 return Forwarding.forward(thread, row, arguments)
             case .refuse(let error): return error.result
             default:

@@ -15,8 +15,12 @@ public enum Handler: Equatable {
     case duplicate
     /// As `forward`, for changes to a file that need no descriptor open for writing: EROFS below a read-only bind.
     case changeFile
-    /// As `forward`, for what a thread passes on to the threads that it makes: credentials, scheduling, affinity.
+    /// As `changeFile`. They have names for `--fakeroot`, which answers them otherwise.
+    case fchmod, fchown, fsetxattr
+    /// As `forward`, for what a thread passes on to the threads that it makes: capabilities, scheduling, affinity.
     case changeThread
+    /// As `forward`, for who the caller is; `--fakeroot` answers it otherwise.
+    case credential(CredentialCall)
     /// Answers this errno.
     case refuse(GuestErrno)
 

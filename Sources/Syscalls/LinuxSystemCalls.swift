@@ -8,11 +8,14 @@ public final class LinuxSystemCalls: SystemCallServer {
     public init() {}
 
     public func serve(_ thread: GuestThread, number: UInt64) -> Int {
+        Dispatcher.dispatch(thread, number: number, Self.arguments(of: thread))
+    }
+
+    @inline(__always)
+    static func arguments(of thread: GuestThread) -> SyscallArguments {
         let registers = thread.cpu.registers
-        return Dispatcher.dispatch(
-            thread, number: number,
-            SyscallArguments(
-                registers.pointee.rdi, registers.pointee.rsi, registers.pointee.rdx, registers.pointee.r10,
-                registers.pointee.r8, registers.pointee.r9))
+        return SyscallArguments(
+            registers.pointee.rdi, registers.pointee.rsi, registers.pointee.rdx, registers.pointee.r10,
+            registers.pointee.r8, registers.pointee.r9)
     }
 }

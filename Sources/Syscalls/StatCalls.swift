@@ -28,7 +28,7 @@ extension PathCalls {
     }
 
     /// A path argument that may be NULL where it may be empty (Linux 6.11).
-    private static func pathOrNull(_ thread: GuestThread, _ address: UInt64, _ flags: Int) throws(GuestErrno) -> PathBytes {
+    static func pathOrNull(_ thread: GuestThread, _ address: UInt64, _ flags: Int) throws(GuestErrno) -> PathBytes {
         guard address == 0, flags & VMRUN_AT_EMPTY_PATH != 0, let start = thread.scratch.path.baseAddress else {
             return try path(thread, address)
         }
@@ -258,14 +258,17 @@ extension PathCalls {
         defer { target.release() }
         let result = Host.raw(
             Int32(SYS_faccessat2), Int(descriptor), empty, mode, effective | VMRUN_AT_EMPTY_PATH)
-        if result == 0 && mode & Int(W_OK) != 0 && thread.files.isReadOnly(descriptor: descriptor) {
-            var status = CShim.stat()
-            let type = hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0 ? status.st_mode : 0
-            // Devices, pipes and sockets are written to wherever they are named.
-            let isStored = [S_IFREG, S_IFDIR, S_IFLNK].contains { type & mode_t(S_IFMT) == mode_t($0) }
-            if isStored { throw .EROFS }
-        }
+        if result == 0 && mode & Int(W_OK) != 0 && isStoredReadOnly(thread, descriptor) { throw .EROFS }
         return result
+    }
+
+    /// Whether writing to the object would change a file system that must not be changed. Devices, pipes and sockets are written
+    /// to wherever they are named.
+    static func isStoredReadOnly(_ thread: GuestThread, _ descriptor: Int32) -> Bool {
+        guard thread.files.isReadOnly(descriptor: descriptor) else { return false }
+        var status = CShim.stat()
+        let type = hostStatus(descriptor, empty, &status, VMRUN_AT_EMPTY_PATH) == 0 ? status.st_mode : 0
+        return [S_IFREG, S_IFDIR, S_IFLNK].contains { type & mode_t(S_IFMT) == mode_t($0) }
     }
 
     private static func syntheticAccess(

@@ -12,6 +12,13 @@ public struct SyscallArguments {
         self.a5 = a5
     }
 
+    /// These, but for one of them.
+    func with(_ value: UInt64, at index: Int) -> SyscallArguments {
+        var copy = self
+        copy[index] = value
+        return copy
+    }
+
     @inlinable
     public subscript(index: Int) -> UInt64 {
         get {

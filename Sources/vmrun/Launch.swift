@@ -1,8 +1,10 @@
 import CShim
 import CommandLineOptions
+import FakeRoot
 import GuestImage
 import GuestMemory
 import Host
+import KVM
 import LinuxABI
 import Process
 import SyntheticFS
@@ -35,17 +37,50 @@ enum Launch {
         }
         configuration.rootPath = absolute(root)
         let (files, synthetic) = openFiles(configuration, session, sharedMemory: -1)
+        var plan = ExecPlan()
+        chooseUser(options, files, session, &plan)
         synthetic.sharedMemory.make()
         enterWorkingDirectory(options, files)
 
         let environment = guestEnvironment(options)
         let registry = translators(options)
         let prepared = prepare(program, arguments, environment, files, registry)
-        var plan = ExecPlan()
         plan.interpreters = registry.words
         plan.timeout = options.timeout
         plan.blockedMask = inheritedMask()
-        ProcessStart.run(prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
+        ProcessStart.run(
+            prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
+    }
+
+    /// What --user and --fakeroot ask for.
+    private static func chooseUser(
+        _ options: Options, _ files: FileSystemContext, _ session: Session, _ plan: inout ExecPlan
+    ) {
+        let user = options.user.map { GuestUser($0, in: files) }
+        if options.isFakeRoot {
+            do throws(HostError) { session.ownership = try OwnershipTable() } catch {
+                Message.fail("cannot create the table of files' owners (errno \(error.number))")
+            }
+            let group = user?.group ?? 0
+            plan.credentials = FakeCredentials(user: user?.user ?? 0, group: group, groups: user?.groups ?? [group]).words
+        } else if let user {
+            // The user may not be allowed to open it.
+            do throws(KVMUnavailable) {
+                let system = try KVMSystem()
+                plan.kvmDescriptor = system.descriptor
+                plan.processor = system.processor
+                // It closes the descriptor when it goes.
+                _ = Unmanaged.passRetained(system)
+            } catch {
+                Message.fail(error.sentence)
+            }
+            user.become()
+        }
+    }
+
+    private static func systemCalls(of session: Session) -> any SystemCallServer {
+        if let ownership = session.ownership { return FakeRootSystemCalls(ownership) }
+        return LinuxSystemCalls()
     }
 
     /// A guest that dies by a signal leaves a core file where Linux would, and its parent is told so. But it would be vmrun's, of
@@ -220,6 +255,11 @@ enum Launch {
         do throws(HostError) { session = try Session(descriptor: plan.sessionDescriptor) } catch {
             Message.fail("cannot map the session's shared memory (errno \(error.number))")
         }
+        if plan.ownershipDescriptor >= 0 {
+            do throws(HostError) { session.ownership = try OwnershipTable(descriptor: plan.ownershipDescriptor) } catch {
+                Message.fail("cannot map the table of files' owners (errno \(error.number))")
+            }
+        }
         guard var configuration = RootConfiguration(decoding: plan.root) else {
             Message.fail("the exec plan names no root")
         }
@@ -230,7 +270,8 @@ enum Launch {
                 executable: plan.executable, interpreter: plan.interpreter < 0 ? nil : plan.interpreter,
                 argv: plan.arguments, envp: plan.environment, execfn: plan.execfn, executablePath: plan.executablePath,
                 comm: plan.comm, auxiliaryFlags: plan.auxiliaryFlags, limits: ArgumentLimits.current())
-            ProcessStart.run(program, plan: plan, files: files, synthetic: synthetic, session: session, server: LinuxSystemCalls())
+            ProcessStart.run(
+                program, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
         } catch {
             // The old program is gone: as Linux, there is nobody left to tell but by a signal.
             vmrun_die_by_signal(SIGSEGV)

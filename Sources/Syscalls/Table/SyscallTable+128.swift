@@ -72,7 +72,7 @@ extension SyscallTable {
         SyscallRow(187, "readahead", .fd, .value, .value),
         SyscallRow(188, "setxattr", .path, .string, .input(3), .value, .value, by: .setxattr),
         SyscallRow(189, "lsetxattr", .path, .string, .input(3), .value, .value, by: .lsetxattr),
-        SyscallRow(190, "fsetxattr", .fd, .string, .input(3), .value, .value, by: .changeFile),
+        SyscallRow(190, "fsetxattr", .fd, .string, .input(3), .value, .value, by: .fsetxattr),
         SyscallRow(191, "getxattr", .path, .string, .output(3), .value, by: .getxattr),
         SyscallRow(192, "lgetxattr", .path, .string, .output(3), .value, by: .lgetxattr),
         SyscallRow(193, "fgetxattr", .fd, .string, .output(3), .value),
