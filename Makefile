@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython fixtures roots debian-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-foreign fixtures roots debian-root arm64-root amd64-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -56,18 +56,25 @@ test-cpython: build/vmrun ## CPython's own tests, compared with native test by t
 	@Tests/Tools/setup.sh python3.11 libpython3.11-testsuite
 	@$(PYTHON) Tests/Tools/cpython_tests.py $(ARGS)
 
+test-foreign: build/vmrun fixtures arm64-root amd64-root ## compilers, and programs of other processors; ARGS='-k NAME -v' selects
+	@Tests/Tools/setup.sh golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+	@$(PYTHON) $(CONFORMANCE) --suite foreign -j 1 $(ARGS)
+
 fixtures: setup ## compile GuestFixtures/ into build/fixtures
 	@$(PYTHON) $(CONFORMANCE) --build-only
 
-roots: build/roots/busybox debian-root ## the root directories that the tests use
+roots: build/roots/busybox debian-root arm64-root ## the root directories that the tests use
 
 debian-root: setup ## build/roots/debian, made with debootstrap and kept in the user's cache
 	@$(PYTHON) Tests/Tools/debian_root.py build/roots/debian
 
+arm64-root amd64-root: %-root: setup
+	@$(PYTHON) Tests/Tools/package_root.py $* build/roots/$*
+
 syscall-docs: build/syscall-docs ## regenerate docs/syscalls.md from the system call table
 	@mkdir -p docs && $< > build/syscalls.md && mv build/syscalls.md docs/syscalls.md
 
-clean: ## remove everything that was built (not the cached Debian root)
+clean: ## remove everything that was built (not the cached roots)
 	rm -rf build .build/embedded $(UNIT_SCRATCH)
 
 # SwiftPM decides what is out of date, so both products are always asked for. What it says goes to

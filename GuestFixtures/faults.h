@@ -15,7 +15,11 @@ static void fault_handler(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
     fault_info = *info;
+#ifdef __x86_64__
     fault_rip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#else
+    fault_rip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
+#endif
     siglongjmp(fault_return, 1);
 }
 

@@ -36,6 +36,8 @@ def arguments():
     parser.add_argument("--native-only", action="store_true", help="check the fixtures themselves, without vmrun")
     parser.add_argument("--vmrun", type=pathlib.Path, default=REPOSITORY / "build/vmrun", help="the binary to test")
     parser.add_argument("--mode", metavar="NAME", action="append", help="only these modes of the manifest")
+    parser.add_argument("--suite", metavar="FOLDER", default="cases",
+                        help="the cases of another folder instead, without the fixtures' tests")
     parser.add_argument("--counts", type=pathlib.Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -103,9 +105,11 @@ def main():
     builder = Builder(REPOSITORY / "GuestFixtures", REPOSITORY / "build/fixtures")
     CONTEXT = Context(REPOSITORY, options.vmrun.resolve(), builder, fixtures, options.native_only)
     complaints = {}
-    for path in sorted((HERE / "cases").glob("[a-z]*.py")):
-        importlib.import_module(f"cases.{path.stem}")
-    tests = [*fixture_tests.tests(CONTEXT, fixtures, modes, complaints), *CASES]
+    for path in sorted((HERE / options.suite).glob("[a-z]*.py")):
+        importlib.import_module(f"{options.suite}.{path.stem}")
+    tests = [*CASES]
+    if options.suite == "cases":
+        tests[:0] = fixture_tests.tests(CONTEXT, fixtures, modes, complaints)
     tests = [test for test in tests if selected(test.name, options.k)]
     if options.native_only:
         tests = [test for test in tests if not test.needs_vmrun]
@@ -120,7 +124,7 @@ def main():
     # Only what the selection needs, and before the first test: a compiler beside it would disturb.
     wanted = {test.name.removeprefix("unprivileged/").split(":")[0] for test in tests}
     pairs = [(fixture, variant) for fixture in fixtures for variant in fixture.variants
-             if f"{fixture.name}.{variant}" in wanted or not options.k]
+             if f"{fixture.name}.{variant}" in wanted or not (options.k or options.suite != "cases")]
     complaints.update(builder.build_all(pairs, options.j))
     if options.build_only:
         for (name, variant), complaint in complaints.items():

@@ -25,6 +25,11 @@ VARIANTS = {
     # For another processor, without a C library too.
     "aarch64": [CLANG, "--target=aarch64-linux-gnu", "-fuse-ld=lld", "-ffreestanding", "-nostdlib", "-static",
                 "-Wno-unknown-warning-option"],
+    # For other processors with one; dynamic ones need a root directory that has it.
+    "aarch64-static": ["aarch64-linux-gnu-gcc", "-static"],
+    "aarch64-dynamic": ["aarch64-linux-gnu-gcc"],
+    "riscv64-static": ["riscv64-linux-gnu-gcc", "-static"],
+    "arm-static": ["arm-linux-gnueabihf-gcc", "-static"],
 }
 GROUPS = {
     "basic": ["static-glibc", "dynamic-glibc", "static-musl"],

@@ -1,4 +1,4 @@
-"""arm64_root.py LINK: make LINK name a root directory of Debian's arm64 packages, unpacked and not installed.
+"""package_root.py ARCHITECTURE LINK: make LINK name a root directory of Debian's packages, unpacked and not installed.
 
 The packages come with apt under a configuration of its own, so this machine's architectures and package lists stay as they
 are. No maintainer script runs: nothing here can execute arm64 programs but what is to be tested. The root is kept in
@@ -14,14 +14,19 @@ import tempfile
 
 from debian_root import SUITE, fail, mirror, provide
 
-#: A shell session, a compiler with all that it needs, tools whose output tells something, and make.
-PACKAGES = ["busybox-static", "bash", "dash", "coreutils", "grep", "sed", "gawk", "findutils", "diffutils", "tar", "gzip",
-            "xz-utils", "procps", "perl-base", "python3-minimal", "libpython3-stdlib", "gcc", "libc6-dev", "tcc", "make"]
-RECIPE = " ".join([SUITE, "arm64", *PACKAGES, "1"])
+#: For arm64 a shell session, compilers with all that they need, tools whose output tells something, interpreters, and make.
+#: For amd64 compilers alone: the host's own root has the rest.
+PACKAGES = {
+    "arm64": ["busybox-static", "bash", "dash", "coreutils", "grep", "sed", "gawk", "findutils", "diffutils", "tar", "gzip",
+              "xz-utils", "procps", "perl-base", "python3-minimal", "libpython3-stdlib", "gcc", "libc6-dev", "tcc", "make"],
+    "amd64": ["busybox-static", "dash", "coreutils", "gcc", "libc6-dev", "musl-tools", "tcc", "make"],
+}
+#: Raised when what `finish` does changes.
+FINISH = "2"
 
 APT_CONFIGURATION = """
-APT::Architecture "arm64";
-APT::Architectures {{ "arm64"; }};
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
@@ -35,16 +40,16 @@ Dir::Log "{folder}/log";
 """
 
 
-def prepare_apt(folder):
+def prepare_apt(folder, architecture):
     """A configuration with package lists and caches of its own; the options that name it."""
     for name in ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "cache/archives/partial",
                  "var/lib/apt/lists/partial", "log"]:
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
     (folder / "etc/apt/sources.list").write_text(
-        f"deb [arch=arm64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {SUITE} main\n")
+        f"deb [arch={architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {SUITE} main\n")
     configuration = folder / "apt.conf"
-    configuration.write_text(APT_CONFIGURATION.format(folder=folder))
+    configuration.write_text(APT_CONFIGURATION.format(folder=folder, architecture=architecture))
     return {**os.environ, "APT_CONFIG": str(configuration), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -58,31 +63,31 @@ def finish(root):
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n")
-    for name in ["proc", "dev", "sys", "tmp", "root", "run"]:
+    for name in ["proc", "dev", "sys", "tmp", "root", "run", "mnt"]:
         (root / name).mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
 
 
-def create(root):
+def create(root, architecture):
     """Make the root beside its name and rename it when it is complete."""
-    print("Making a root directory of Debian's arm64 packages (once, a few minutes)", file=sys.stderr)
+    print(f"Making a root directory of Debian's {architecture} packages (once, a few minutes)", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=root.name + ".", dir=root.parent) as name:
         folder = pathlib.Path(name)
-        packages = download(folder / "apt")
+        packages = download(folder / "apt", architecture)
         unpack(packages, folder / "root")
         finish(folder / "root")
         os.rename(folder / "root", root)
 
 
-def download(folder):
+def download(folder, architecture):
     """The packages and all that they depend on."""
-    environment = prepare_apt(folder)
-    for command in [["update"], ["install", "--download-only", "-y", *PACKAGES]]:
+    environment = prepare_apt(folder, architecture)
+    for command in [["update"], ["install", "--download-only", "-y", *PACKAGES[architecture]]]:
         result = subprocess.run(["apt-get", "-q", *command], env=environment, stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, errors="replace")
         if result.returncode != 0:
             lines = [line for line in (result.stdout + result.stderr).splitlines() if re.match("[EW]:", line)]
-            fail(f"apt-get {command[0]} failed (status {result.returncode}), so there is no arm64 root directory to test in:\n"
+            fail(f"apt-get {command[0]} failed (status {result.returncode}), so there is no {architecture} root directory to test in:\n"
                  + "\n".join(lines[-5:]))
     return sorted((folder / "cache/archives").glob("*.deb"))
 
@@ -101,5 +106,11 @@ def unpack(packages, root):
             fail(f"{package.name} cannot be unpacked.")
 
 
+def main():
+    architecture, link = sys.argv[1:]
+    recipe = " ".join([SUITE, architecture, *PACKAGES[architecture], FINISH])
+    provide(pathlib.Path(link), f"packages-{SUITE}-{architecture}", recipe, lambda root: create(root, architecture))
+
+
 if __name__ == "__main__":
-    provide(pathlib.Path(sys.argv[1]), f"arm64-{SUITE}", RECIPE, create)
+    main()

@@ -1,0 +1,67 @@
+"""Programs for other processors: how they run without vmrun, by the same translator, and the comparison of both."""
+
+import pathlib
+
+from harness.context import scratch
+from harness.registry import check
+
+SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts" / "foreign"
+#: What tells programs of a machine: the class in e_ident, and e_machine.
+MACHINES = {"aarch64": (2, 183), "arm": (1, 40), "riscv64": (2, 243)}
+
+#: binfmt_misc is a user namespace's own from Linux 6.7 on; before that the machine's, which packages of qemu-user fill.
+NATIVE_SCRIPT = """
+mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --bind "$1" "$0/mnt" || exit 125
+formats=/proc/sys/fs/binfmt_misc
+{ mount -t binfmt_misc binfmt_misc $formats && printf %s "$2" > $formats/register; } 2> /dev/null || test -e "$formats/$3" || {
+    echo "Nothing on this machine runs $3 programs natively: it takes Linux 6.7, or a registration of qemu-user." >&2
+    exit 125
+}
+shift 3
+exec chroot "$0" "$@"
+"""
+
+
+def escaped(values):
+    return "".join(f"\\x{value:02x}" for value in values)
+
+
+def registration(machine):
+    """What binfmt_misc is told: magic and mask of the ELF header, and to open the translator at once and to keep argv[0]."""
+    bits, number = MACHINES[machine]
+    magic = [*b"\x7fELF", bits, 1, 1, *[0] * 9, 2, 0, number & 0xff, number >> 8]
+    # Any operating system's ABI; executable and position independent.
+    mask = [*[0xff] * 7, 0, *[0xff] * 8, 0xfe, *[0xff] * 3]
+    return f":qemu-{machine}:M::{escaped(magic)}:{escaped(mask)}:/usr/bin/qemu-{machine}-static:PF"
+
+
+def natively(command, root, folder, machine="aarch64"):
+    """The command line that runs a command in a foreign root directory, with a directory of the host's as its /mnt."""
+    return ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", NATIVE_SCRIPT,
+            str(root), str(folder), registration(machine), f"qemu-{machine}", *map(str, command)]
+
+
+def same_as_native(context, command, root, folder, machine="aarch64", **arguments):
+    """Run a command natively by the translator, then under vmrun; return the native run."""
+    return context.same_as_native(command, "--bind", f"{folder}:/mnt", sysroot=root,
+                                  native_command=natively(command, root, folder, machine),
+                                  env={"TMPDIR": "/mnt"}, **arguments)
+
+
+def fixture(context, name, variant, root=None, timeout=100):
+    """A fixture for another processor: it passes natively, and does the same under vmrun. It may need no more of its root."""
+    with scratch() as folder:
+        program = folder / "program"
+        program.write_bytes(context.fixture(name, variant).read_bytes())
+        program.chmod(0o755)
+        machine = variant.partition("-")[0]
+        native = same_as_native(context, ["/mnt/program"], root or context.root("arm64"), folder, machine, timeout=timeout)
+        check(b": ok\n" in native.stdout, "the fixture ran no section", native.transcript())
+
+
+def script(context, name, interpreter, *arguments, timeout=120):
+    """A script of scripts/foreign in the arm64 root."""
+    with scratch() as folder:
+        (folder / name).write_bytes((SCRIPTS / name).read_bytes())
+        return same_as_native(context, [*interpreter, f"/mnt/{name}", *arguments], context.root("arm64"), folder,
+                              timeout=timeout)
