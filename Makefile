@@ -57,7 +57,7 @@ test-cpython: build/vmrun ## CPython's own tests, compared with native test by t
 	@$(PYTHON) Tests/Tools/cpython_tests.py $(ARGS)
 
 test-foreign: build/vmrun fixtures arm64-root amd64-root ## compilers, and programs of other processors; ARGS='-k NAME -v' selects
-	@Tests/Tools/setup.sh golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+	@Tests/Tools/setup.sh qemu-user valgrind golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	@$(PYTHON) $(CONFORMANCE) --suite foreign -j 1 $(ARGS)
 
 fixtures: setup ## compile GuestFixtures/ into build/fixtures

@@ -20,8 +20,13 @@ SHELLS = {
 }
 
 
+#: All, for shells that other modules have.
+SCENARIOS = []
+
+
 def scenario(play, shells=tuple(SHELLS)):
     """Make the function a case for each shell. It gets the terminal, before the first prompt."""
+    SCENARIOS.append(play)
     for shell in shells:
         root, command = SHELLS[shell]
 
