@@ -13,7 +13,10 @@ MACHINES = {"aarch64": (2, 183), "arm": (1, 40), "riscv64": (2, 243)}
 NATIVE_SCRIPT = """
 mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --bind "$1" "$0/mnt" || exit 125
 formats=/proc/sys/fs/binfmt_misc
-{ mount -t binfmt_misc binfmt_misc $formats && printf %s "$2" > $formats/register; } 2> /dev/null || test -e "$formats/$3" || {
+if mount -t binfmt_misc binfmt_misc $formats 2> /dev/null; then
+    for machine in $2; do printf %s "$machine" > $formats/register || exit 125; done
+fi
+test -e "$formats/$3" || {
     echo "Nothing on this machine runs $3 programs natively: it takes Linux 6.7, or a registration of qemu-user." >&2
     exit 125
 }
@@ -38,7 +41,7 @@ def registration(machine):
 def natively(command, root, folder, machine="aarch64"):
     """The command line that runs a command in a foreign root directory, with a directory of the host's as its /mnt."""
     return ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", NATIVE_SCRIPT,
-            str(root), str(folder), registration(machine), f"qemu-{machine}", *map(str, command)]
+            str(root), str(folder), " ".join(map(registration, MACHINES)), f"qemu-{machine}", *map(str, command)]
 
 
 def same_as_native(context, command, root, files, machine="aarch64", **arguments):
