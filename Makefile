@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-foreign fixtures roots debian-root arm64-root amd64-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -60,6 +60,9 @@ test-foreign: build/vmrun fixtures arm64-root amd64-root ## compilers, and progr
 	@Tests/Tools/setup.sh qemu-user valgrind golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	@$(PYTHON) $(CONFORMANCE) --suite foreign -j 1 $(ARGS)
 
+test-programs: build/vmrun programs-root ## real programs in a Debian root made under vmrun; ARGS='-k NAME' selects
+	@$(PYTHON) Tests/Tools/programs_tests.py $(ARGS)
+
 fixtures: setup ## compile GuestFixtures/ into build/fixtures
 	@$(PYTHON) $(CONFORMANCE) --build-only
 
@@ -70,6 +73,9 @@ debian-root: setup ## build/roots/debian, made with debootstrap and kept in the 
 
 arm64-root amd64-root: %-root: setup
 	@$(PYTHON) Tests/Tools/package_root.py $* build/roots/$*
+
+programs-root: build/vmrun debian-root ## build/roots/debian-programs, installed by apt under vmrun and kept in the user's cache
+	@$(PYTHON) Tests/Tools/programs_root.py build/roots/debian-programs build/vmrun
 
 syscall-docs: build/syscall-docs ## regenerate docs/syscalls.md from the system call table
 	@mkdir -p docs && $< > build/syscalls.md && mv build/syscalls.md docs/syscalls.md

@@ -7,7 +7,9 @@ extension SyscallTable {
         SyscallRow(130, "rt_sigsuspend", .reads(.sigset), .value, by: .rt_sigsuspend),
         SyscallRow(131, "sigaltstack", .reads(.stack_t), .writes(.stack_t), by: .sigaltstack),
         SyscallRow(132, "utime", .path, .reads(.timespec), by: .utime),
-        SyscallRow(133, "mknod", .path, .value, .value, by: .mknod),
+        SyscallRow(
+            133, "mknod", .path, .value, .value, by: .mknod, .partial,
+            "no devices but those of every /dev (null, zero, full, random, urandom, tty, console, ptmx); others EPERM"),
         SyscallRow(134, "uselib", by: .refuse(.ENOSYS), .absent, "a.out libraries; off in today's kernels"),
         SyscallRow(
             135, "personality", .value, by: .personality, .partial,

@@ -4,7 +4,7 @@ extension SyscallTable {
         SyscallRow(256, "migrate_pages", .pid, .value, .nodeMask(bits: 1), .nodeMask(bits: 1)),
         SyscallRow(257, "openat", .directoryFD, .path, .value, .value, by: .openat),
         SyscallRow(258, "mkdirat", .directoryFD, .path, .value, by: .mkdirat),
-        SyscallRow(259, "mknodat", .directoryFD, .path, .value, .value, by: .mknodat),
+        SyscallRow(259, "mknodat", .directoryFD, .path, .value, .value, by: .mknodat, .partial, "as mknod"),
         SyscallRow(260, "fchownat", .directoryFD, .path, .value, .value, .value, by: .fchownat),
         SyscallRow(261, "futimesat", .directoryFD, .path, .reads(.itimerval), by: .futimesat),
         SyscallRow(262, "newfstatat", .directoryFD, .path, .writes(.stat), .value, by: .newfstatat),

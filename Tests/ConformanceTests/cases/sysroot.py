@@ -107,6 +107,18 @@ def the_hosts_files_are_not_there(context):
     check(result.status == 0 and not result.stdout, result.describe(), result.transcript())
 
 
+@case()
+def no_device_of_the_hosts_can_be_made(context):
+    """The fixture files/device_nodes makes those that every /dev has."""
+    with scratch() as folder:
+        root = copy_of_busybox(context, folder)
+        script = ("for device in 'b 7 0' 'b 1 0' 'c 1 1' 'c 1 2' 'c 1 4' 'c 10 232' 'c 4 0' 'c 5 3' 'b 1 3' 'c 1 259'; do\n"
+                  "mknod /tmp/device $device && echo made $device; done; mknod /tmp/pipe p && ls /tmp")
+        result = context.guest(["/bin/sh", "-c", script], sysroot=root)
+        check(result.stdout == b"pipe\n", result.describe(), result.transcript())
+        check(result.stderr.count(b"Operation not permitted") == 10, "not all were refused", result.transcript())
+
+
 @case(needs_vmrun=False)
 def the_view_outlives_the_right_to_open_it(context):
     """As under chroot(2): who drops privileges and executes keeps the root, the binds and the working directory."""
