@@ -41,7 +41,7 @@ def musl_gcc_in_a_sysroot(context):
 
 @case(needs_vmrun=False)
 def gcc_in_a_sysroot(context):
-    compiled(context, ["gcc", "gcc -static -O2"], timeout=120)
+    compiled(context, ["gcc", "gcc -static -O2", "gcc -g -fsanitize=undefined"], timeout=120)
 
 
 def go_case(name, enabled):
