@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -55,6 +55,18 @@ test-svm: build/vmrun fixtures ## the static fixtures on an emulated AMD host wi
 test-cpython: build/vmrun ## CPython's own tests, compared with native test by test; ARGS='-k NAME MODULE...' selects
 	@Tests/Tools/setup.sh python3.11 libpython3.11-testsuite
 	@$(PYTHON) Tests/Tools/cpython_tests.py $(ARGS)
+
+test-go: build/vmrun ## the tests of Go's own packages, compared test by test; ARGS='-k PATTERN PACKAGE...' selects
+	@Tests/Tools/setup.sh golang-go golang-src
+	@$(PYTHON) Tests/Tools/go_tests.py $(ARGS)
+
+test-stress-ng: build/vmrun ## stress-ng's stressors with --verify, compared one by one; ARGS='NAME...' selects
+	@Tests/Tools/setup.sh stress-ng
+	@$(PYTHON) Tests/Tools/stress_ng_tests.py $(ARGS)
+
+test-kselftest: build/vmrun ## the kernel's selftests of calls, compared one by one; ARGS='-k NAME' selects
+	@Tests/Tools/setup.sh libcap-dev libpopt-dev flex bison rsync xz-utils
+	@$(PYTHON) Tests/Tools/kselftest_tests.py $(ARGS)
 
 test-foreign: build/vmrun fixtures arm64-root amd64-root ## compilers, and programs of other processors; ARGS='-k NAME -v' selects
 	@Tests/Tools/setup.sh qemu-user valgrind golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross

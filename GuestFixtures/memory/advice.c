@@ -78,6 +78,9 @@ static void residency(void)
     munmap(p + PAGE, PAGE);
     CHECK_ERROR(mincore(p, 4 * PAGE, present), ENOMEM);
     CHECK_ERROR(mincore(p, PAGE, (void *)8), EFAULT);
+    CHECK_OK(syscall(SYS_mincore, p, 0, 0));
+    CHECK_OK(syscall(SYS_mincore, 0, 0, 8));
+    CHECK_ERROR(syscall(SYS_mincore, p, 0, -1L), EFAULT);
 }
 
 static void synchronisation(void)

@@ -134,12 +134,13 @@ static void stacks(void)
 
 static void ids_and_groups(void)
 {
-    pid_t ids[2] = {1, 0}, zero = 0, negative = -5;
+    pid_t ids[2] = {1, 0}, zero = 0, negative = -5, beyond = 1 << 30;
     TRY("set_tid without size", WHOLE, .set_tid = (uintptr_t)ids, .exit_signal = SIGCHLD);
     TRY("set_tid's size without it", WHOLE, .set_tid_size = 1, .exit_signal = SIGCHLD);
     TRY("set_tid for too many levels", WHOLE, .set_tid = (uintptr_t)ids, .set_tid_size = 33, .exit_signal = SIGCHLD);
     TRY("set_tid of zero", WHOLE, .set_tid = (uintptr_t)&zero, .set_tid_size = 1, .exit_signal = SIGCHLD);
     TRY("set_tid of less", WHOLE, .set_tid = (uintptr_t)&negative, .set_tid_size = 1, .exit_signal = SIGCHLD);
+    TRY("set_tid of more than there are", WHOLE, .set_tid = (uintptr_t)&beyond, .set_tid_size = 1, .exit_signal = SIGCHLD);
     TRY("set_tid nowhere", WHOLE, .set_tid = 8, .set_tid_size = 1, .exit_signal = SIGCHLD);
     TRY("INTO_CGROUP -1", WHOLE, .flags = INTO_CGROUP, .cgroup = (uint64_t)-1, .exit_signal = SIGCHLD);
     TRY("INTO_CGROUP 999", WHOLE, .flags = INTO_CGROUP, .cgroup = 999, .exit_signal = SIGCHLD);

@@ -36,6 +36,16 @@ enum DescriptorCalls {
         }
     }
 
+    /// pidfd_getfd(2), of members. A number of vmrun's is no descriptor there either: the window begins at the same number in the
+    /// whole session.
+    static func pidfd_getfd(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        guard Membership.reaches(thread, pidfd: Int32(truncatingIfNeeded: args.a0)) else { throw .ESRCH }
+        let result = thread.hostCall(Int(SYS_pidfd_getfd), args.a0, Forwarding.descriptor(args.a1), args.a2)
+        let descriptor = Forwarding.newDescriptor(result)
+        if descriptor >= 0 { SyntheticCalls.noteReceived(thread, Int32(truncatingIfNeeded: descriptor)) }
+        return descriptor
+    }
+
     /// close_range(2): vmrun's descriptors are all above the guest's, so the range is cut where they begin.
     static func close_range(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let first = UInt32(truncatingIfNeeded: args.a0)

@@ -132,6 +132,7 @@ extension Dispatcher {
 
         case .pipe: return try DescriptorCalls.pipe(thread, arguments)
         case .pipe2: return try DescriptorCalls.pipe2(thread, arguments)
+        case .pidfd_getfd: return try DescriptorCalls.pidfd_getfd(thread, arguments)
         case .close_range: return try DescriptorCalls.close_range(thread, arguments)
 
         case .fcntl: return try FcntlCalls.fcntl(thread, arguments)

@@ -51,7 +51,7 @@ public enum Handler: Equatable {
     case arch_prctl
 
     // MARK: DescriptorCalls, FcntlCalls, IoctlCalls
-    case pipe, pipe2, close_range, fcntl, ioctl
+    case pipe, pipe2, close_range, pidfd_getfd, fcntl, ioctl
 
     // MARK: PollCalls
     case poll, ppoll, pselect6, epoll_pwait, epoll_pwait2

@@ -55,6 +55,8 @@ enum MemoryCalls {
         let memory = thread.process.memory
         guard args.a0 & (Arena.pageSize - 1) == 0 else { throw .EINVAL }
         try memory.checkRange(address: args.a0, length: args.a1)
+        // Of nothing there is nothing to tell, wherever that goes; the host knows which addresses there are.
+        if args.a1 == 0 { return try memory.forward(Int32(SYS_mincore), address: args.a0, length: 0, args.a2) }
         guard Arena.contains(GuestAddress(args.a2), length: Arena.pageUp(args.a1) / Arena.pageSize)
         else { throw .EFAULT }
         return try memory.forward(Int32(SYS_mincore), address: args.a0, length: args.a1, args.a2)

@@ -90,7 +90,20 @@ enum ProcessCalls {
             let identifier = try GuestAccess.read(Int32.self, at: GuestAddress(identifiers) + index * 4)
             if index == 0 { first = identifier }
         }
-        return first < 1 ? .EINVAL : .EPERM
+        return first < 1 || first >= maximalPid ? .EINVAL : .EPERM
+    }
+
+    /// /proc/sys/kernel/pid_max: pids are below it.
+    private static var maximalPid: Int32 {
+        let limit = Host.withFileStart("/proc/sys/kernel/pid_max", capacity: 32) { text -> Int32? in
+            var value: Int32 = 0
+            for byte in text {
+                guard byte >= 0x30, byte <= 0x39, value < 1 << 24 else { break }
+                value = value * 10 + Int32(byte - 0x30)
+            }
+            return value
+        }
+        return limit ?? .max
     }
 
     /// Whether a descriptor is a control group's directory. Putting a child there is for its owner.

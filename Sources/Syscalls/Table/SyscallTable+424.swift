@@ -17,7 +17,7 @@ extension SyscallTable {
             "as clone; set_tid answers EPERM, CLONE_INTO_CGROUP EACCES"),
         SyscallRow(436, "close_range", .value, .value, .value, by: .close_range),
         SyscallRow(437, "openat2", .directoryFD, .path, .reads(.open_how), .value, by: .openat2),
-        SyscallRow(438, "pidfd_getfd", by: .refuse(.EPERM), .refused, "EPERM: it would reach vmrun's own descriptors"),
+        SyscallRow(438, "pidfd_getfd", .fd, .value, .value, by: .pidfd_getfd),
         SyscallRow(439, "faccessat2", .directoryFD, .path, .value, .value, by: .faccessat2),
         SyscallRow(440, "process_madvise", .fd, .special, .value, .value, .value, by: .process_madvise),
         SyscallRow(
