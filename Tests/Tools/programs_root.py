@@ -22,7 +22,10 @@ PACKAGES = [
     ["nodejs"],
     ["golang-go"],
     ["postgresql"],
-    ["debootstrap"],
+    ["debootstrap", "fakeroot"],
+    ["sbcl", "luajit", "erlang-base", "ruby", "php-cli", "guile-3.0", "pypy3"],
+    ["ocaml-nox", "rustc"],
+    ["openssh-client", "openssh-server", "memcached", "tmux", "socat"],
 ]
 SOURCES = ["zlib", "lua5.4", "perl"]
 RECIPE = "; ".join([debian_root.RECIPE, *[" ".join(part) for part in PACKAGES], " ".join(SOURCES), "1"])

@@ -31,7 +31,7 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 @dataclasses.dataclass
 class Check:
     script: str
-    #: Prints the version, in one line, as the first word that has a digit and a dot.
+    #: Prints the version, as the first number with a dot.
     version: str
     #: Who runs it: root; dropped, the same after setuid(2) in the guest; user, vmrun itself run by another user.
     users: tuple = ("root",)
@@ -52,9 +52,11 @@ CHECKS = [
     Check("go", "go version", ("root", "user")),
     Check("node", "node --version", ("root", "user")),
     Check("java", "java --version", ("root", "user")),
+    Check("runtimes", "sbcl --version", ("root", "user")),
     Check("redis", "redis-server --version", ("root", "user")),
     Check("nginx", "nginx -v 2>&1", ("root", "user")),
     Check("postgres", "/usr/lib/postgresql/*/bin/postgres --version", ("dropped", "user")),
+    Check("services", "/usr/sbin/sshd -V 2>&1"),
     Check("debootstrap", "debootstrap --version", timeout=600),
 ]
 
@@ -117,8 +119,8 @@ class Bench:
 
     def version(self, check):
         text = self.natively(["sh", "-c", check.version], "root", 30).text
-        words = [word for word in re.split(r"[\s,]", text) if re.search(r"\d\.", word) or re.fullmatch(r"v?\d+", word)]
-        return words[0] if words else "?"
+        found = re.search(r"\d+(\.\w+)+", text)
+        return found[0] if found else "?"
 
 
 def dropped(command, drops):

@@ -31,6 +31,7 @@ echo data | tee >(cat >tee.out) | wc -c; sleep 0.2; cat tee.out
 stdbuf -oL seq 3 | tac | paste -sd,
 shuf -i 1-1000 -n 1000 | awk '{n += $1} END {print n}'
 env -i A=b /usr/bin/env
+fakeroot sh -c 'touch owned; chown 12:34 owned; stat -c %u:%g owned; tar --numeric-owner -cf - owned | tar --numeric-owner -tvf - | cut -d" " -f2'
 nice -n 5 nice
 
 openssl genrsa -out key.pem 2048 2>/dev/null
