@@ -90,6 +90,9 @@ public enum IoctlCommand: UInt32, CaseIterable {
     case SIOCGIFPFLAGS = 0x8935
     case SIOCGIFTXQLEN = 0x8942
     case SIOCETHTOOL = 0x8946
+    case SIOCOUTQNSD = 0x894b
+    case SIOCGSKNS = 0x894c
+    case SIOCGARP = 0x8954
     case SIOCGIFMAP = 0x8970
 
     // Files and file systems.
@@ -102,6 +105,7 @@ public enum IoctlCommand: UInt32, CaseIterable {
     case FS_IOC_FSSETXATTR = 0x401c_5820
     case FS_IOC_GETFSLABEL = 0x8100_9431
     case FS_IOC_GETFSUUID = 0x8011_1500
+    case FS_IOC_GETFSSYSFSPATH = 0x8081_1501
     case FS_IOC_FIEMAP = 0xc020_660b
     case FICLONE = 0x4004_9409
     case FICLONERANGE = 0x4020_940d
@@ -110,7 +114,7 @@ public enum IoctlCommand: UInt32, CaseIterable {
     case FITHAW = 0xc004_5878
     case FITRIM = 0xc018_5879
 
-    // Block devices, random numbers, timers.
+    // Block devices, random numbers, epoll, timers.
     case HDIO_GETGEO = 0x0301
     case BLKROGET = 0x125e
     case BLKGETSIZE = 0x1260
@@ -124,7 +128,15 @@ public enum IoctlCommand: UInt32, CaseIterable {
     case BLKPBSZGET = 0x127b
     case BLKDISCARDZEROES = 0x127c
     case BLKROTATIONAL = 0x127e
+    case BLKGETDISKSEQ = 0x8008_1280
     case RNDGETENTCNT = 0x8004_5200
+    case RNDADDTOENTCNT = 0x4004_5201
+    case RNDADDENTROPY = 0x4008_5203
+    case RNDZAPENTCNT = 0x5204
+    case RNDCLEARPOOL = 0x5206
+    case RNDRESEEDCRNG = 0x5207
+    case EPIOCSPARAMS = 0x4008_8a01
+    case EPIOCGPARAMS = 0x8008_8a02
     case TFD_IOC_SET_TICKS = 0x4008_5400
 }
 
@@ -140,6 +152,8 @@ public enum IoctlArgument: Equatable {
     case descriptor
     /// struct file_clone_range, with a descriptor in it.
     case cloneRange
+    /// struct file_dedupe_range, with an array of descriptors and ranges behind it.
+    case dedupeRange
     /// struct ifconf, with a pointer in it.
     case interfaceList
     /// A pid or a negative process group behind a pointer.
@@ -176,14 +190,15 @@ extension IoctlCommand {
         case .TIOCCONS, .TIOCVHANGUP: .refused(.EPERM)
 
         case .FIOSETOWN, .SIOCSPGRP: .owner
-        case .FIOGETOWN, .SIOCGPGRP, .SIOCATMARK: .structure(4)
+        case .FIOGETOWN, .SIOCGPGRP, .SIOCATMARK, .SIOCOUTQNSD: .structure(4)
+        case .SIOCGARP: .structure(68)
         case .SIOCGSTAMP_OLD, .SIOCGSTAMPNS_OLD, .SIOCGSTAMP_NEW, .SIOCGSTAMPNS_NEW: .structure(16)
         case .SIOCGIFCONF: .interfaceList
         case .SIOCGIFNAME, .SIOCGIFFLAGS, .SIOCGIFADDR, .SIOCGIFDSTADDR, .SIOCGIFBRDADDR, .SIOCGIFNETMASK, .SIOCGIFMETRIC,
             .SIOCGIFMTU, .SIOCGIFHWADDR, .SIOCGIFINDEX, .SIOCGIFPFLAGS, .SIOCGIFTXQLEN, .SIOCGIFMAP:
             .structure(40)
         // The host's network devices.
-        case .SIOCSIFFLAGS, .SIOCSIFADDR, .SIOCSIFNETMASK, .SIOCSIFMTU: .refused(.EPERM)
+        case .SIOCSIFFLAGS, .SIOCSIFADDR, .SIOCSIFNETMASK, .SIOCSIFMTU, .SIOCGSKNS: .refused(.EPERM)
         // A structure behind a pointer behind a pointer.
         case .SIOCETHTOOL: .refused(.EOPNOTSUPP)
 
@@ -194,20 +209,24 @@ extension IoctlCommand {
         case .FS_IOC_FSSETXATTR: .changingStructure(28)
         case .FS_IOC_GETFSLABEL: .structure(256)
         case .FS_IOC_GETFSUUID: .structure(17)
+        case .FS_IOC_GETFSSYSFSPATH: .structure(129)
         // The extents behind it are written upward from here.
         case .FS_IOC_FIEMAP: .structure(32)
         case .FICLONE: .descriptor
         case .FICLONERANGE: .cloneRange
-        case .FIDEDUPERANGE: .refused(.EOPNOTSUPP)
+        case .FIDEDUPERANGE: .dedupeRange
         // Whole host file systems.
         case .FIFREEZE, .FITHAW, .FITRIM: .refused(.EPERM)
 
         case .HDIO_GETGEO: .structure(16)
-        case .BLKGETSIZE, .BLKRAGET, .BLKGETSIZE64, .TFD_IOC_SET_TICKS: .structure(8)
+        case .BLKGETSIZE, .BLKRAGET, .BLKGETSIZE64, .BLKGETDISKSEQ, .TFD_IOC_SET_TICKS, .EPIOCSPARAMS, .EPIOCGPARAMS:
+            .structure(8)
         case .BLKROGET, .BLKSSZGET, .BLKBSZGET, .BLKIOMIN, .BLKIOOPT, .BLKALIGNOFF, .BLKPBSZGET, .BLKDISCARDZEROES,
             .RNDGETENTCNT:
             .structure(4)
         case .BLKROTATIONAL: .structure(2)
+        // The host's entropy.
+        case .RNDADDTOENTCNT, .RNDADDENTROPY, .RNDZAPENTCNT, .RNDCLEARPOOL, .RNDRESEEDCRNG: .refused(.EPERM)
         }
     }
 }

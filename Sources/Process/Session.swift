@@ -111,6 +111,16 @@ public final class Session: SessionDirectory {
         return table.word(index) == word && word.pid == pid ? found : nil
     }
 
+    // MARK: Sockets
+
+    /// The name under which a member bound the AF_UNIX socket that the host knows under the path `host`.
+    public func socketName(host: [UInt8]) -> [UInt8]? { table.socketNames.name(host: host) }
+
+    /// Makes the host path stand for the guest's; false where it stands for another.
+    public func claimSocketName(host: [UInt8], guest: [UInt8]) -> Bool {
+        table.socketNames.claim(host: host, guest: guest)
+    }
+
     // MARK: Threads
 
     /// The process that a host thread belongs to, whoever's it is.

@@ -16,12 +16,13 @@ final class SessionTable {
     /// How many processes a session can have.
     static let capacity = 4096
 
-    // Offsets in the memory: a header, the index, the records.
+    // Offsets in the memory: a header, the index, the records, the names of sockets.
     private static let indexOffset = 4096
     /// A word and the inode of the program.
     private static let entrySize = 16
     private static let recordsOffset = indexOffset + capacity * entrySize
-    private static let size = recordsOffset + capacity * SessionRecords.slotSize
+    private static let socketNamesOffset = recordsOffset + capacity * SessionRecords.slotSize
+    private static let size = socketNamesOffset + SessionSocketNames.size
 
     private enum Header {
         static let firstProcess = 0
@@ -42,6 +43,7 @@ final class SessionTable {
 
     let descriptor: Int32
     let records: SessionRecords
+    let socketNames: SessionSocketNames
     private let base: UnsafeMutableRawPointer
 
     /// An empty table for at most `limit` processes.
@@ -50,6 +52,7 @@ final class SessionTable {
         try Host.resize(memoryFile: descriptor, to: Self.size)
         base = try Self.map(descriptor)
         records = SessionRecords(base: base + Self.recordsOffset)
+        socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
         _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + Header.name), 8, 0)
         base.storeBytes(of: Int32(min(max(limit, 1), Self.capacity)), toByteOffset: Header.limit, as: Int32.self)
     }
@@ -59,6 +62,7 @@ final class SessionTable {
         self.descriptor = descriptor
         base = try Self.map(descriptor)
         records = SessionRecords(base: base + Self.recordsOffset)
+        socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
     }
 
     deinit { _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: base), Self.size) }

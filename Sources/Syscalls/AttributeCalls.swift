@@ -117,7 +117,7 @@ extension PathCalls {
             if flags != 0 { throw .EINVAL }
             target = try descriptorTarget(thread, directory)
             // Unlike a path, a descriptor that was opened only to name its object does not do.
-            if case .descriptor(let descriptor, _) = target, isPathOnly(descriptor) { throw .EBADF }
+            if case .descriptor(let descriptor, _) = target { try requireOpen(descriptor) }
         } else {
             try check(flags, allowed: VMRUN_AT_SYMLINK_NOFOLLOW | VMRUN_AT_EMPTY_PATH)
             target = try self.target(thread, directory, try path(thread, address), flags)
@@ -131,8 +131,9 @@ extension PathCalls {
         }
     }
 
-    private static func isPathOnly(_ descriptor: Int32) -> Bool {
+    /// EBADF where nothing is open there, or only to name its object (O_PATH).
+    static func requireOpen(_ descriptor: Int32) throws(GuestErrno) {
         let flags = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_GETFL))
-        return flags >= 0 && flags & VMRUN_O_PATH != 0
+        if flags < 0 || flags & VMRUN_O_PATH != 0 { throw .EBADF }
     }
 }

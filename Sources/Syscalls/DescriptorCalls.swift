@@ -46,11 +46,18 @@ enum DescriptorCalls {
         return descriptor
     }
 
+    private static let CLOSE_RANGE_UNSHARE: UInt64 = 2
+    private static let CLOSE_RANGE_CLOEXEC: UInt64 = 4
+
     /// close_range(2): vmrun's descriptors are all above the guest's, so the range is cut where they begin.
     static func close_range(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let first = UInt32(truncatingIfNeeded: args.a0)
         let last = UInt32(truncatingIfNeeded: args.a1)
         let limit = UInt32(bitPattern: InternalDescriptors.base)
+        if args.a2 == CLOSE_RANGE_UNSHARE || args.a2 == CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC, first <= last {
+            // vmrun must know of it, as with unshare(2).
+            try thread.unshare(UInt64(CLONE_FILES))
+        }
         if first > last || last < limit { return thread.hostCall(Int(SYS_close_range), args.a0, args.a1, args.a2) }
         // Nothing of the guest's in it: a range that no table reaches leaves the check of the flags to the kernel.
         if first >= limit { return thread.hostCall(Int(SYS_close_range), UInt64(UInt32.max), UInt64(UInt32.max), args.a2) }

@@ -26,6 +26,9 @@ public enum Dispatcher {
                 try SyntheticCalls.prepareRead(thread, Forwarding.descriptor(arguments.a0), offset: offset)
                 return Forwarding.forward(thread, row, arguments)
             case .forward: return Forwarding.forward(thread, row, arguments)
+            case .moveData:
+                if let result = try MoveCalls.move(thread, row, arguments) { return result }
+                return Forwarding.forward(thread, row, arguments)
             case .newDescriptor: return Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
             case .duplicate:
                 let result = Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))

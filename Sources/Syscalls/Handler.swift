@@ -11,6 +11,8 @@ public enum Handler: Equatable {
     case newDescriptor
     /// As `transfer` and `forward`, for reads: the content of a synthetic file may have to be made first.
     case readTransfer, readVector
+    /// As `forward`, where what is read from may be a synthetic file.
+    case moveData
     /// As `forward`; the result, a descriptor, is a copy of the one in the first argument.
     case duplicate
     /// As `forward`, for changes to a file that need no descriptor open for writing: EROFS below a read-only bind.

@@ -18,6 +18,7 @@ enum IoctlCalls {
         case .structure(let size): return call(thread, args, Forwarding.checked(args.a2, UInt64(size)))
         case .descriptor: return call(thread, args, Forwarding.descriptor(args.a2))
         case .cloneRange: return cloneRange(thread, args)
+        case .dedupeRange: return dedupeRange(thread, args)
         case .interfaceList: return interfaceList(thread, args)
         case .owner: return setOwner(thread, args)
         case .newDescriptor: return Forwarding.newDescriptor(call(thread, args, args.a2))
@@ -27,8 +28,9 @@ enum IoctlCalls {
 
     /// The errno of a command that is not passed on; a bad descriptor comes first.
     private static func refuse(_ thread: GuestThread, _ args: SyscallArguments, _ error: GuestErrno) -> Int {
-        let result = thread.hostCall(Int(SYS_fcntl), args.a0, UInt64(F_GETFD))
-        return result < 0 ? result : error.result
+        let result = thread.hostCall(Int(SYS_fcntl), args.a0, UInt64(F_GETFL))
+        if result < 0 { return result }
+        return result & VMRUN_O_PATH == 0 ? error.result : GuestErrno.EBADF.result
     }
 
     /// FICLONERANGE: the source's number is the first long of the structure.
@@ -40,6 +42,39 @@ enum IoctlCalls {
         let source = copy.load(as: UInt64.self)
         copy.storeBytes(of: Forwarding.descriptor(source), as: UInt64.self)
         return call(thread, args, copy.hostArgument)
+    }
+
+    /// FIDEDUPERANGE: behind the header are elements, whose first long is a descriptor. The kernel answers in them. It refuses
+    /// more than a page of them (ENOMEM) before it looks at any.
+    private static func dedupeRange(_ thread: GuestThread, _ args: SyscallArguments) -> Int {
+        let copy = thread.scratch.at(Scratch.vector)
+        let (headerSize, elementSize) = (24, 32)
+        guard GuestAccess.tryCopyIn(copy, from: args.a2, count: headerSize) else {
+            return call(thread, args, Forwarding.refused(args.a2))
+        }
+        let count = Int(copy.load(fromByteOffset: 16, as: UInt16.self))
+        let size = headerSize + count * elementSize
+        if size > Int(Arena.pageSize) { return call(thread, args, copy.hostArgument) }
+        guard GuestAccess.tryCopyIn(copy + headerSize, from: args.a2 &+ UInt64(headerSize), count: size - headerSize) else {
+            return call(thread, args, Forwarding.refused(args.a2))
+        }
+        for index in 0..<count {
+            let offset = headerSize + index * elementSize
+            let target = copy.load(fromByteOffset: offset, as: UInt64.self)
+            copy.storeBytes(of: Forwarding.descriptor(target), toByteOffset: offset, as: UInt64.self)
+        }
+        let result = call(thread, args, copy.hostArgument)
+        guard result >= 0 else { return result }
+        do throws(GuestErrno) {
+            for index in 0..<count {
+                // What was asked for stays as it was: bytes_deduped and the status are behind descriptor and offset.
+                let offset = headerSize + index * elementSize + 16
+                try GuestAccess.copyOut(copy + offset, to: GuestAddress(args.a2) + offset, count: 16)
+            }
+            return result
+        } catch {
+            return error.result
+        }
     }
 
     /// SIOCGIFCONF: an int with the length of the buffer, and its address (NULL asks for the length needed).

@@ -112,7 +112,10 @@ enum PathCalls {
         _ thread: GuestThread, _ target: Target, _ body: (Int) -> Int
     ) throws(GuestErrno) -> Int {
         try change(thread, target) { descriptor in
-            HostPath.withDescriptorLink(descriptor) { body($0.argument) }
+            let result = HostPath.withDescriptorLink(descriptor) { body($0.argument) }
+            // The guest's own descriptor, where it has none.
+            let isMissing = result == -Int(ENOENT) && Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_GETFD)) < 0
+            return isMissing ? -Int(EBADF) : result
         }
     }
 

@@ -18,6 +18,8 @@ enum SocketAddresses {
         var pointer: UInt64
         var length: UInt64
         var parent: Int32 = -1
+        /// A directory that the path of a bind begins at, instead of the working directory; -1: none.
+        var origin: Int32 = -1
 
         /// Closes the directory that the address goes through.
         @inline(__always)

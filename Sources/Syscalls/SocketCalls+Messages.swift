@@ -121,7 +121,8 @@ extension SocketCalls {
         }
         prepareVector(thread, &header)
         let control = thread.scratch.at(Scratch.control)
-        header.control = control.hostArgument
+        // Without a place for them the kernel drops control messages, and what they carry.
+        header.control = guest.control == 0 ? 0 : control.hostArgument
         header.controlLength = min(guest.controlLength, UInt64(Scratch.controlCapacity))
 
         let host = header.store(thread)
@@ -132,8 +133,16 @@ extension SocketCalls {
         var written = answer.load(fromByteOffset: MessageHeader.flagsOffset, as: UInt32.self)
         let received = min(
             answer.load(fromByteOffset: MessageHeader.controlLengthOffset, as: UInt64.self), header.controlLength)
-        let kept = ControlMessages.admit(control, length: Int(received))
+        var kept = ControlMessages.admit(control, length: Int(received))
         if UInt64(kept) < received { written |= MSG_CTRUNC }
+        // As in the kernel, ancillary data that cannot be delivered fail nothing: they are cut off.
+        if kept > 0 && !deliver(control, kept, to: guest.control) {
+            ControlMessages.forEachDescriptor(control, length: kept) {
+                _ = Host.raw(Int32(SYS_close), Int($0))
+                written |= MSG_CTRUNC
+            }
+            kept = 0
+        }
         do throws(GuestErrno) {
             if guest.name != 0 {
                 let length = answer.load(fromByteOffset: 8, as: Int32.self)
@@ -142,12 +151,20 @@ extension SocketCalls {
             }
             try GuestAccess.write(written, at: GuestAddress(address) + MessageHeader.flagsOffset)
             try GuestAccess.write(UInt64(kept), at: GuestAddress(address) + MessageHeader.controlLengthOffset)
-            if kept > 0 { try GuestAccess.copyOut(control, to: GuestAddress(guest.control), count: kept) }
         } catch {
             ControlMessages.forEachDescriptor(control, length: kept) { _ = Host.raw(Int32(SYS_close), Int($0)) }
             throw error
         }
         ControlMessages.forEachDescriptor(control, length: kept) { SyntheticCalls.noteReceived(thread, $0) }
         return result
+    }
+
+    private static func deliver(_ control: UnsafeMutableRawPointer, _ count: Int, to address: UInt64) -> Bool {
+        do throws(GuestErrno) {
+            try GuestAccess.copyOut(control, to: GuestAddress(address), count: count)
+            return true
+        } catch {
+            return false
+        }
     }
 }

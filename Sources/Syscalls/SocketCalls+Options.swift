@@ -1,5 +1,6 @@
 import CShim
 import GuestMemory
+import Host
 import LinuxABI
 import Process
 
@@ -13,6 +14,7 @@ extension SocketCalls {
 
     static func getsockopt(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let option = Int32(truncatingIfNeeded: args.a2)
+        if Int32(truncatingIfNeeded: args.a1) == SOL_SOCKET && option == SO_PEERPIDFD { return try peerPidfd(thread, args) }
         let level = allowed(args.a1, args.a2)
         let length = thread.scratch.at(Scratch.structures)
         guard GuestAccess.tryCopyIn(length, from: args.a4, count: 4) else {
@@ -22,8 +24,10 @@ extension SocketCalls {
         let unit: UInt64 = level == UInt64(SOL_SOCKET) && option == SO_GET_FILTER ? 8 : 1
         let value = Forwarding.checked(args.a3, count: UInt64(length.load(as: UInt32.self)), size: unit)
         let result = thread.hostCall(Int(SYS_getsockopt), args.a0, level, args.a2, value, length.hostArgument)
-        guard result >= 0 else { return result }
-        try GuestAccess.copyOut(length, to: GuestAddress(args.a4), count: 4)
+        // The kernel tells the length before it finds that the value has no place.
+        if result >= 0 || result == GuestErrno.EFAULT.result {
+            try GuestAccess.copyOut(length, to: GuestAddress(args.a4), count: 4)
+        }
         return result
     }
 
@@ -36,20 +40,45 @@ extension SocketCalls {
             // netfilter's tables are at 64 and above; 80 is SO_ORIGINAL_DST.
             case 0: name < 64 || name == 80
             case 41: name != 64 && name != 65 && name != 68 && name != 69
-            // SO_PEERPIDFD makes a descriptor.
-            case SOL_SOCKET: name != 77
+            case SOL_SOCKET: true
             // TCP_ZEROCOPY_RECEIVE maps memory at an address.
             case 6: name != 35
             // PACKET_FANOUT_DATA may be a filter.
             case 263: name != 22
-            // UDP, vsock, ICMPv6, CAN, UDP-Lite, raw, netlink, alg, TLS, MPTCP.
-            case 17, 40, 58, 100...107, 136, 255, 270, 279, 282, 284: true
+            // MPTCP_FULL_INFO has two addresses in its structure.
+            case 284: name != 4
+            // UDP, vsock, ICMPv6, CAN, UDP-Lite, raw, netlink, alg, TLS.
+            case 17, 40, 58, 100...107, 136, 255, 270, 279, 282: true
             default: false
             }
         return passes ? level : 0x7fff_ff00
     }
 
     private static let SO_GET_FILTER: Int32 = 26
+    private static let SO_PEERPIDFD: Int32 = 77
+
+    /// SO_PEERPIDFD: a new descriptor, which is delivered as any option's value is, cut to the length given.
+    private static func peerPidfd(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        let room = try GuestAccess.read(Int32.self, at: GuestAddress(args.a4))
+        if room < 0 { throw .EINVAL }
+        let value = thread.scratch.at(Scratch.structures)
+        let length = value + 4
+        length.storeBytes(of: 4, as: Int32.self)
+        let result = thread.hostCall(
+            Int(SYS_getsockopt), args.a0, args.a1, args.a2, value.hostArgument, length.hostArgument)
+        guard result == 0 else { return result }
+        let admitted = Forwarding.newDescriptor(Int(value.load(as: Int32.self)))
+        guard admitted >= 0 else { return admitted }
+        let count = min(room, 4)
+        do throws(GuestErrno) {
+            try GuestAccess.copyOut(value, to: GuestAddress(args.a3), count: Int(count))
+            try GuestAccess.write(count, at: GuestAddress(args.a4))
+            return 0
+        } catch {
+            _ = Host.raw(Int32(SYS_close), admitted)
+            throw error
+        }
+    }
 
     /// SO_ATTACH_FILTER and SO_ATTACH_REUSEPORT_CBPF.
     private static func carriesFilter(_ option: UInt64) -> Bool {

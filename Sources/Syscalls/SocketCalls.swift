@@ -6,10 +6,16 @@ import Process
 
 /// Sockets, apart from messages (`SocketCalls+Messages`) and options (`SocketCalls+Options`).
 enum SocketCalls {
-    /// socket(2). Families whose calls carry pointers in places that nothing here knows are not there: EAFNOSUPPORT.
+    /// socket(2). Families whose calls carry pointers in places that nothing here knows are not there: EAFNOSUPPORT. The
+    /// kernel asks a netlink socket's maker for the right to change something, too: the host's network is only looked at.
     static func socket(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        Forwarding.newDescriptor(
-            thread.hostCall(Int(SYS_socket), family(args.a0), args.a1, args.a2))
+        let family = family(args.a0)
+        guard Int32(truncatingIfNeeded: family) == AF_NETLINK else {
+            return Forwarding.newDescriptor(thread.hostCall(Int(SYS_socket), family, args.a1, args.a2))
+        }
+        return HostCapabilities.without(HostCapabilities.CAP_NET_ADMIN) {
+            Forwarding.newDescriptor(thread.hostCall(Int(SYS_socket), family, args.a1, args.a2))
+        }
     }
 
     /// socketpair(2)
@@ -30,6 +36,11 @@ enum SocketCalls {
     static func bind(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let address = try SocketAddresses.host(thread, descriptor: args.a0, args.a1, length: args.a2, forBind: true)
         defer { address.release() }
+        if address.origin >= 0 {
+            return vmrun_bind_in_directory(
+                address.origin, Int32(truncatingIfNeeded: args.a0), UnsafeRawPointer(bitPattern: UInt(address.pointer)),
+                UInt32(truncatingIfNeeded: address.length))
+        }
         return thread.hostCall(Int(SYS_bind), args.a0, address.pointer, address.length)
     }
 

@@ -18,7 +18,7 @@ extension PathCalls {
         _ thread: GuestThread, _ address: UnsafeMutableRawPointer, length: Int, forBind: Bool
     ) throws(GuestErrno) -> SocketAddresses.HostAddress {
         let count = pathLength(address, length)
-        if count > pathCapacity { throw .EINVAL }
+        if length > pathOffset + pathCapacity { throw .EINVAL }
         guard let start = thread.scratch.path.baseAddress else { throw .ENOMEM }
         memcpy(start, address + pathOffset, count)
         start[count] = 0
@@ -60,17 +60,48 @@ extension PathCalls {
         // A name in the working directory is the host's own.
         if entry.parent == AT_FDCWD { return hostAddress(address, path.count, -1) }
         let name = PathBytes(start: entry.name, count: strlen(entry.name)).bytes
-        let guest = path.bytes
-        let link = address + pathOffset
-        let count = HostPath.writeDescriptorLink(entry.parent, link.assumingMemoryBound(to: CChar.self))
-        guard count + 1 + name.count <= pathCapacity else {
-            entry.close()
-            throw .ENAMETOOLONG
+        let host = hostName(thread, address, entry.parent, name, guest: path.bytes)
+        write(host.path, address)
+        var result = hostAddress(address, host.path.count, entry.ownsParent ? entry.parent : -1)
+        if host.isRelative { result.origin = entry.parent }
+        return result
+    }
+
+    /// The host path of a socket to be made as `name` in `parent`: one that stands for the guest's name and for no other.
+    /// Through the descriptor, or where that is too long relative to it. Superfluous slashes and dots tell apart what would
+    /// be the same.
+    private static func hostName(
+        _ thread: GuestThread, _ address: UnsafeMutableRawPointer, _ parent: Int32, _ name: [UInt8], guest: [UInt8]
+    ) -> (path: [UInt8], isRelative: Bool) {
+        let link = (address + pathOffset).assumingMemoryBound(to: CChar.self)
+        let count = HostPath.writeDescriptorLink(parent, link)
+        let prefix = PathBytes(start: link, count: count).bytes + [slash]
+        for (start, isRelative) in [(prefix, false), ([dot, slash], true)] {
+            // The plainest first: a relative name as it is.
+            var variant = isRelative ? -1 : 0
+            while true {
+                let path = (variant < 0 ? [] : start + detour(variant)) + name
+                if path.count > pathCapacity { break }
+                if thread.process.session.claimSocketName(host: path, guest: guest) { return (path, isRelative) }
+                variant += 1
+            }
         }
-        let hostPath = PathBytes(start: link.assumingMemoryBound(to: CChar.self), count: count).bytes + [0x2f] + name
-        write(hostPath, address)
-        files.noteSocket(host: hostPath, guest: guest)
-        return hostAddress(address, hostPath.count, entry.ownsParent ? entry.parent : -1)
+        return (name, true)
+    }
+
+    private static let slash: UInt8 = 0x2f
+    private static let dot: UInt8 = 0x2e
+
+    /// The `number`th of the texts that lead nowhere between two components: the digits of `number` in the bijective binary
+    /// system, `/` and `./`.
+    private static func detour(_ number: Int) -> [UInt8] {
+        var text: [UInt8] = []
+        var rest = number
+        while rest > 0 {
+            text += rest % 2 == 1 ? [slash] : [dot, slash]
+            rest = (rest - 1) / 2
+        }
+        return text
     }
 
     private static func write(_ path: [UInt8], _ address: UnsafeMutableRawPointer) {
@@ -87,19 +118,20 @@ extension PathCalls {
             pointer: UInt64(UInt(bitPattern: address)), length: UInt64(pathOffset + count), parent: parent)
     }
 
-    /// Makes an address that the host wrote (a file's path) the guest's; its new length. What other processes bound is known
-    /// by its last component only.
+    /// Makes an address that the host wrote (a file's path) the guest's; its new length. What other sessions bound is known by
+    /// its last component only.
     static func guestSocketAddress(_ thread: GuestThread, _ address: UnsafeMutableRawPointer, length: Int) -> Int {
         let files = thread.files
         let count = pathLength(address, length)
         let start = (address + pathOffset).assumingMemoryBound(to: CChar.self)
         let host = PathBytes(start: start, count: count).bytes
-        guard host.first == 0x2f else { return length }
         let guest: [UInt8]
-        if let name = files.socketName(host: host) {
+        if let name = thread.process.session.socketName(host: host) {
             guest = name
+        } else if host.first != slash {
+            return length
         } else if host.starts(with: descriptorLink) {
-            guest = Array(host[((host.lastIndex(of: 0x2f) ?? 0) + 1)...])
+            guest = Array(host[((host.lastIndex(of: slash) ?? 0) + 1)...])
         } else {
             guest = files.guestPath(fromHost: host) ?? host
         }

@@ -11,6 +11,15 @@ extension PathCalls {
     private static let nameRoom: UInt64 = 256
     private static let valueLimit: UInt64 = 65536
 
+    /// What has the attributes. A descriptor by itself must be one that serves fgetxattr(2) and its like.
+    private static func attributeTarget(
+        _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ flags: Int
+    ) throws(GuestErrno) -> Target {
+        let path = try pathOrNull(thread, address, flags)
+        if path.isEmpty && flags & VMRUN_AT_EMPTY_PATH != 0 && directory != AT_FDCWD { try requireOpen(directory) }
+        return try target(thread, directory, path, flags)
+    }
+
     // MARK: set
 
     /// setxattr(2).
@@ -35,7 +44,7 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ atFlags: Int, _ name: UInt64, _ value: UInt64,
         _ size: UInt64, _ flags: UInt64
     ) throws(GuestErrno) -> Int {
-        let target = try target(thread, directory, try path(thread, address), atFlags)
+        let target = try attributeTarget(thread, directory, address, atFlags)
         guard case .descriptor = target else { throw .EOPNOTSUPP }
         return try changeByPath(thread, target) {
             Host.raw(
@@ -68,7 +77,7 @@ extension PathCalls {
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ flags: Int, _ name: UInt64, _ value: UInt64,
         _ size: UInt64
     ) throws(GuestErrno) -> Int {
-        try read(thread, try target(thread, directory, try path(thread, address), flags), synthetic: -Int(EOPNOTSUPP)) {
+        try read(thread, try attributeTarget(thread, directory, address, flags), synthetic: -Int(EOPNOTSUPP)) {
             Host.raw(
                 Int32(SYS_getxattr), $0, buffer(name, nameRoom), buffer(value, min(size, valueLimit)),
                 Int(truncatingIfNeeded: size))
@@ -96,7 +105,7 @@ extension PathCalls {
     private static func list(
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ flags: Int, _ output: UInt64, _ size: UInt64
     ) throws(GuestErrno) -> Int {
-        try read(thread, try target(thread, directory, try path(thread, address), flags), synthetic: 0) {
+        try read(thread, try attributeTarget(thread, directory, address, flags), synthetic: 0) {
             Host.raw(Int32(SYS_listxattr), $0, buffer(output, min(size, valueLimit)), Int(truncatingIfNeeded: size))
         }
     }
@@ -130,7 +139,7 @@ extension PathCalls {
     private static func remove(
         _ thread: GuestThread, _ directory: Int32, _ address: UInt64, _ flags: Int, _ name: UInt64
     ) throws(GuestErrno) -> Int {
-        let target = try target(thread, directory, try path(thread, address), flags)
+        let target = try attributeTarget(thread, directory, address, flags)
         guard case .descriptor = target else { throw .EOPNOTSUPP }
         return try changeByPath(thread, target) { Host.raw(Int32(SYS_removexattr), $0, buffer(name, nameRoom)) }
     }

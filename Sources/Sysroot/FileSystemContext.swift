@@ -22,8 +22,6 @@ public final class FileSystemContext {
     private let lock = Lock()
     private var lockedRootPath: [UInt8] = []
     private var lockedSyntheticDirectory: [UInt8]? = nil
-    /// Names of sockets as the guest gave them, by what the host was given; the newest last.
-    private var lockedSocketNames: [(host: [UInt8], guest: [UInt8])] = []
     /// Whether there is a synthetic working directory, for fast paths that must not take the lock.
     private let workingDirectoryIsSynthetic = Atomic<Bool>(false)
 
@@ -174,21 +172,6 @@ public final class FileSystemContext {
             }
             return result
         }
-    }
-
-    /// Remembers the name that the guest binds a socket to, for getsockname(2) and the like.
-    public func noteSocket(host: [UInt8], guest: [UInt8]) {
-        let most = 256
-        lock.withLock {
-            lockedSocketNames.removeAll { $0.host == host }
-            if lockedSocketNames.count >= most { lockedSocketNames.removeFirst() }
-            lockedSocketNames.append((host, guest))
-        }
-    }
-
-    /// The guest's name of a socket that `noteSocket` was told of.
-    public func socketName(host: [UInt8]) -> [UInt8]? {
-        lock.withLock { lockedSocketNames.last { $0.host == host }?.guest }
     }
 
     /// Where a bind goes: its guest path with the symbolic links of its existing ancestors followed.

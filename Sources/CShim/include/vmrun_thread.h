@@ -63,3 +63,7 @@ long vmrun_clone_helper(int (*body)(void *), void *stack_top, int flags, void *a
 
 /// A detached host thread with a stack of `stack_size` bytes and every signal blocked. 0 or -errno.
 long vmrun_start_thread(void (*body)(void *), void *argument, uint64_t stack_size);
+
+/// bind(2) by a thread that has this directory (a descriptor) for its working directory and ends: threads share theirs. A
+/// relative path may then be as long as the address allows. 0 or -errno.
+long vmrun_bind_in_directory(int directory, int socket, const void *address, unsigned length);

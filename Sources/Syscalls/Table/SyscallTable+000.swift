@@ -19,7 +19,7 @@ extension SyscallTable {
         SyscallRow(15, "rt_sigreturn", by: .rt_sigreturn),
         SyscallRow(
             16, "ioctl", .fd, .value, .special, by: .ioctl, .partial,
-            "by an allow list: terminals, sockets, files, block sizes; others ENOTTY"),
+            "by an allow list: terminals, sockets, files, block sizes; what changes devices EPERM, TIOCSTI EIO, others ENOTTY"),
         SyscallRow(17, "pread64", .fd, .output(2), .value, .value, by: .readTransfer),
         SyscallRow(18, "pwrite64", .fd, .input(2), .value, .value, by: .transfer),
         SyscallRow(19, "readv", .fd, .iovec(count: 2), .value, by: .readVector),
@@ -45,10 +45,10 @@ extension SyscallTable {
         SyscallRow(37, "alarm", .value),
         SyscallRow(38, "setitimer", .value, .reads(.itimerval), .writes(.itimerval)),
         SyscallRow(39, "getpid"),
-        SyscallRow(40, "sendfile", .fd, .fd, .updates(.long), .value),
+        SyscallRow(40, "sendfile", .fd, .fd, .updates(.long), .value, by: .moveData),
         SyscallRow(
             41, "socket", .value, .value, .value, by: .socket, .partial,
-            "families: unix, inet, inet6, netlink, packet, can, bluetooth, alg, vsock; others EAFNOSUPPORT"),
+            "families: unix, inet, inet6, netlink (which changes nothing: EPERM), packet, can, bluetooth, alg, vsock; others EAFNOSUPPORT"),
         SyscallRow(42, "connect", .fd, .socketAddress(2), .value, by: .connect),
         SyscallRow(43, "accept", .fd, .socketAddressOutput(2), .updates(.int), by: .accept),
         SyscallRow(44, "sendto", .fd, .input(2), .value, .value, .socketAddress(5), .value, by: .sendto),
@@ -66,7 +66,7 @@ extension SyscallTable {
             "levels and options that hide pointers (packet filters of netfilter, SCTP) answer ENOPROTOOPT"),
         SyscallRow(
             55, "getsockopt", .fd, .value, .value, .special, .updates(.int), by: .getsockopt, .partial,
-            "levels and options that hide pointers (TCP_ZEROCOPY_RECEIVE, SCTP) answer ENOPROTOOPT"),
+            "levels and options that hide pointers (TCP_ZEROCOPY_RECEIVE, MPTCP_FULL_INFO, SCTP) answer ENOPROTOOPT"),
         SyscallRow(
             56, "clone", .value, .address, .writes(.int), .writes(.int), .address, by: .clone, .partial,
             "namespaces answer EPERM"),

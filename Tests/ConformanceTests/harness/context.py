@@ -82,16 +82,18 @@ class Context:
         return result
 
     def same_as_native(self, command, *options, sysroot=None, normalise=lambda text: text, native_status=0,
-                       mounts=True, native_command=None, **arguments):
+                       mounts=True, native_command=None, reset=lambda: None, **arguments):
         """Run a command natively, then under vmrun; output and status must be the same. Return the native run.
 
-        `native_command` is the whole command line of the native run, where `natively` does not make it.
+        `native_command` is the whole command line of the native run, where `natively` does not make it. `reset` takes away
+        in between what the command made.
         """
         native = self.run(native_command or self.natively(command, sysroot, mounts), **arguments)
         check(native.status == native_status, f"native: {native.describe()}", native.transcript())
         check(not native.leaked, "native: left processes behind: " + "; ".join(native.leaked))
         if self.native_only:
             return native
+        reset()
         guest = self.guest(command, *options, sysroot=sysroot, **arguments)
         check(guest.status == native.status, f"vmrun: {guest.describe()}, natively {native.describe()}",
               guest.transcript())

@@ -1,0 +1,31 @@
+import CShim
+import Host
+
+/// The calling thread's capabilities: capabilities(7).
+enum HostCapabilities {
+    static let CAP_NET_ADMIN: UInt32 = 12
+
+    private static let version: UInt32 = 0x2008_0522
+
+    /// Runs `body` while the capability (a number below 32) is not effective.
+    static func without(_ capability: UInt32, _ body: () -> Int) -> Int {
+        // A header and twice effective, permitted and inheritable, of 32 capabilities each.
+        var header = (version, UInt32(0))
+        var sets: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0)
+        return withUnsafeMutablePointer(to: &header) { header in
+            withUnsafeMutablePointer(to: &sets) { sets in
+                let bit = UInt32(1) << capability
+                guard Host.raw(Int32(SYS_capget), header.argument, sets.argument) == 0, sets.pointee.0 & bit != 0 else {
+                    return body()
+                }
+                sets.pointee.0 &= ~bit
+                _ = Host.raw(Int32(SYS_capset), header.argument, sets.argument)
+                defer {
+                    sets.pointee.0 |= bit
+                    _ = Host.raw(Int32(SYS_capset), header.argument, sets.argument)
+                }
+                return body()
+            }
+        }
+    }
+}
