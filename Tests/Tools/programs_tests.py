@@ -93,8 +93,10 @@ class Bench:
 
     def natively(self, command, user, timeout):
         with self.directory(user) as folder:
-            binds = f"mount --bind {HERE} {self.root}/programs\nmount --bind {folder}/check {self.root}/check"
-            return self.timed(in_private_mounts(binds, self.context.natively(dropped(command, user != "root"), self.root)), timeout)
+            # The first one because a program's / is a mount, as under vmrun.
+            pairs = [(self.root, self.root), (HERE, f"{self.root}/programs"), (f"{folder}/check", f"{self.root}/check")]
+            setup = "\n".join(f"mount --bind {what} {where}" for what, where in pairs)
+            return self.timed(in_private_mounts(setup, self.context.natively(dropped(command, user != "root"), self.root)), timeout)
 
     def under_vmrun(self, command, user, timeout):
         with self.directory(user) as folder:

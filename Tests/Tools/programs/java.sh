@@ -15,6 +15,6 @@ tail -2 serial
 jar cfe hello.jar Hello Hello.class && java -jar hello.jar from a jar
 java -XX:+PrintFlagsFinal -version 2>/dev/null | grep -cE 'UseG1GC|UseSerialGC'
 (java -Xmx32m -cp . Hello x & jcmd -l | grep -c JCmd; wait)
-jshell -s - <<'JAVA' 2>&1 | head -3
+jshell -s - 2>/dev/null <<'JAVA'
 System.out.println(6 * 7)
 JAVA

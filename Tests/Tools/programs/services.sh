@@ -35,10 +35,10 @@ rsync -a -e "ssh -q -i $PWD/keys/user -p 18022 -o StrictHostKeyChecking=no -o Us
 kill "$(cat sshd.pid)"
 grep -ciE 'fatal|segfault' sshd.log || true
 
-memcached -u nobody -l 127.0.0.1 -p 18211 -t 4 -d -P "$PWD/memcached.pid" 2>/dev/null
+memcached -u nobody -l 127.0.0.1 -p 18211 -t 4 2>/dev/null & server=$!
 for try in $(seq 50); do (: </dev/tcp/127.0.0.1/18211) 2>/dev/null && break; sleep 0.1; done
 printf 'set key 0 0 5\r\nvalue\r\nget key\r\nincr none 1\r\nquit\r\n' | socat - TCP:127.0.0.1:18211 | tr -d '\r'
-kill "$(cat memcached.pid)"; sleep 0.2
+kill $server; wait $server || echo "memcached: $?"
 
 export TMUX_TMPDIR=$PWD
 tmux -f /dev/null new-session -d -s test -x 80 -y 20 'sh'
