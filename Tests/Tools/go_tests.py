@@ -21,7 +21,7 @@ from harness.privilege import as_other_user  # noqa: E402
 from suite import ROOT, Comparison  # noqa: E402
 
 PACKAGES = ["os", "os/exec", "os/signal", "os/user", "syscall", "net", "net/http/httptest", "io/fs", "path/filepath", "runtime/pprof",
-            "sync", "time", "internal/poll", "runtime"]
+            "sync", "internal/poll", "runtime"]
 #: All of one package's tests.
 SECONDS = 900
 #: Not compared: natively they end otherwise from one time to the next, for they measure time or count on an idle machine.
