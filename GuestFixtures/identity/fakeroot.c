@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -465,6 +466,73 @@ static void made_by_others(void)
     unlink(file), rmdir(folder), unlink(link_), unlink(temporary("exclusive")), unlink(of_root);
 }
 
+/* What a message and a socket say of the other end. */
+static int tell(int socket, pid_t pid, uid_t user, gid_t group)
+{
+    struct ucred who = {pid, user, group};
+    char byte = 'x', room[CMSG_SPACE(sizeof who)] = {0};
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_CREDENTIALS, header->cmsg_len = CMSG_LEN(sizeof who);
+    memcpy(CMSG_DATA(header), &who, sizeof who);
+    return (int)sendmsg(socket, &message, 0);
+}
+
+static struct ucred told(int socket)
+{
+    struct ucred who = {0, 0, 0};
+    char byte, room[CMSG_SPACE(sizeof who)];
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    CHECK_EQ(recvmsg(socket, &message, 0), 1);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    CHECK(header && header->cmsg_type == SCM_CREDENTIALS);
+    if (header) memcpy(&who, CMSG_DATA(header), sizeof who);
+    return who;
+}
+
+#define CHECK_WHO(expression, process, user, group) \
+    do {                                            \
+        struct ucred who_ = expression;             \
+        CHECK_EQ(who_.pid, process);                \
+        CHECK_EQ(who_.uid, user);                   \
+        CHECK_EQ(who_.gid, group);                  \
+    } while (0)
+
+static void peers(void)
+{
+    int pair[2], on = 1;
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    CHECK_OK(getsockopt(pair[0], SOL_SOCKET, SO_PEERCRED, &peer, &size));
+    CHECK_WHO(peer, getpid(), 0, 0);
+    CHECK_OK(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+    CHECK_EQ(tell(pair[0], getpid(), 0, 0), 1);
+    CHECK_WHO(told(pair[1]), getpid(), 0, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_OK(setresgid(50, 51, 52));
+        CHECK_OK(setresuid(60, 61, 62));
+        CHECK_ERROR(tell(pair[0], getpid(), 0, 51), EPERM);
+        CHECK_ERROR(tell(pair[0], getpid(), 61, 0), EPERM);
+        CHECK_EQ(tell(pair[0], getpid(), 61, 51), 1);
+        int own[2];
+        CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, own));
+        CHECK_OK(getsockopt(own[0], SOL_SOCKET, SO_PEERCRED, &peer, &size));
+        CHECK_WHO(peer, getpid(), 61, 51);
+        /* It is there until its message has been read. */
+        char byte;
+        CHECK_EQ(read(pair[0], &byte, 1), 1);
+        _exit(check_failures ? 1 : 0);
+    }
+    CHECK_WHO(told(pair[1]), child, 61, 51);
+    CHECK_EQ(write(pair[1], "x", 1), 1);
+    CHECK_EQ(wait_for(child), 0);
+    close(pair[0]), close(pair[1]);
+}
+
 static int in_program(const char *what)
 {
     pid_t child = fork();
@@ -536,6 +604,7 @@ int main(int argc, char **argv)
     RUN(modes);
     RUN(lists);
     RUN(devices);
+    RUN(peers);
     in_children(made_by_others);
     printf("made_by_others\n"), fflush(stdout);
     in_children(over_exec);

@@ -16,7 +16,8 @@ public struct FakeCredentials: Equatable {
             (self.real, self.effective, self.saved, self.fileSystem) = (real, effective, saved, fileSystem)
         }
 
-        fileprivate func isAnyOfThree(_ id: UInt32) -> Bool { id == real || id == effective || id == saved }
+        /// Whether it is the real, the effective or the saved one: what a process without rights may become.
+        public func isAnyOfThree(_ id: UInt32) -> Bool { id == real || id == effective || id == saved }
         fileprivate var hasRoot: Bool { isAnyOfThree(0) }
     }
 

@@ -86,7 +86,12 @@ public struct FileStatus {
     public static func shownUser(_ host: UInt32) -> UInt32 { host == hostUser ? 0 : host }
 
     public static func shownGroup(_ host: UInt32) -> UInt32 {
-        host == UInt32(truncatingIfNeeded: Host.raw(Int32(SYS_getegid))) ? 0 : host
+        host == hostIDs.group ? 0 : host
+    }
+
+    /// The user and the group who run vmrun, in effect.
+    public static var hostIDs: (user: UInt32, group: UInt32) {
+        (hostUser, UInt32(truncatingIfNeeded: Host.raw(Int32(SYS_getegid))))
     }
 
     private static var hostUser: UInt32 { UInt32(truncatingIfNeeded: Host.raw(Int32(SYS_geteuid))) }

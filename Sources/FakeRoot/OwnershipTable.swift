@@ -81,23 +81,16 @@ public final class OwnershipTable {
     public init() throws(HostError) {
         descriptor = try Host.memoryFile("vmrun-ownership")
         try Host.resize(memoryFile: descriptor, to: Self.size)
-        base = try Self.map(descriptor)
+        base = try Host.map(memoryFile: descriptor, size: Self.size)
     }
 
     /// The table behind an inherited descriptor.
     public init(descriptor: Int32) throws(HostError) {
         self.descriptor = descriptor
-        base = try Self.map(descriptor)
+        base = try Host.map(memoryFile: descriptor, size: Self.size)
     }
 
     deinit { _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: base), Self.size) }
-
-    private static func map(_ descriptor: Int32) throws(HostError) -> UnsafeMutableRawPointer {
-        let address = try Host.call(
-            Int32(SYS_mmap), 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_NORESERVE), Int(descriptor), 0)
-        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { throw HostError(ENOMEM) }
-        return pointer
-    }
 
     // MARK: Questions
 

@@ -36,6 +36,14 @@ extension Host {
         try call(Int32(SYS_ftruncate), Int(descriptor), size)
     }
 
+    /// The first `size` bytes of a memfd, for reading and writing, as all who map them see them.
+    public static func map(memoryFile descriptor: Int32, size: Int) throws(HostError) -> UnsafeMutableRawPointer {
+        let address = try call(
+            Int32(SYS_mmap), 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_NORESERVE), Int(descriptor), 0)
+        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { throw HostError(ENOMEM) }
+        return pointer
+    }
+
     /// The soft limit in bytes.
     public static var fileSizeLimit: UInt64 { UInt64(FileSizeLimit.current().rlim_cur) }
 }

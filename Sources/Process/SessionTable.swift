@@ -50,7 +50,7 @@ final class SessionTable {
     init(limit: Int) throws(HostError) {
         descriptor = try Host.memoryFile("vmrun-session")
         try Host.resize(memoryFile: descriptor, to: Self.size)
-        base = try Self.map(descriptor)
+        base = try Host.map(memoryFile: descriptor, size: Self.size)
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
         _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + Header.name), 8, 0)
@@ -60,19 +60,12 @@ final class SessionTable {
     /// The table behind an inherited descriptor.
     init(descriptor: Int32) throws(HostError) {
         self.descriptor = descriptor
-        base = try Self.map(descriptor)
+        base = try Host.map(memoryFile: descriptor, size: Self.size)
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
     }
 
     deinit { _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: base), Self.size) }
-
-    private static func map(_ descriptor: Int32) throws(HostError) -> UnsafeMutableRawPointer {
-        let address = try Host.call(
-            Int32(SYS_mmap), 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_NORESERVE), Int(descriptor), 0)
-        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { throw HostError(ENOMEM) }
-        return pointer
-    }
 
     // MARK: Header
 

@@ -83,19 +83,20 @@ extension SocketCalls {
         }
         defer { name.release() }
         prepareVector(thread, &header)
-        prepareControl(thread, &header)
+        try prepareControl(thread, &header)
         return thread.hostCall(Int(SYS_sendmsg), descriptor, header.store(thread), flags)
     }
 
     /// The ancillary data of a message to be sent, copied. More than vmrun's copy holds is more than the kernel's
     /// optmem_max allows: ENOBUFS.
-    private static func prepareControl(_ thread: GuestThread, _ header: inout MessageHeader) {
+    private static func prepareControl(_ thread: GuestThread, _ header: inout MessageHeader) throws(GuestErrno) {
         guard header.controlLength > 0 else { return }
         let copy = thread.scratch.at(Scratch.control)
         if header.controlLength > UInt64(Scratch.controlCapacity) {
             header.controlLength = UInt64(Int64.max)
         } else if GuestAccess.tryCopyIn(copy, from: header.control, count: Int(header.controlLength)) {
             ControlMessages.hideInternal(copy, length: Int(header.controlLength))
+            try PeerCredentials.claim(thread, copy, length: Int(header.controlLength))
             header.control = copy.hostArgument
         } else {
             header.control = Forwarding.refused(header.control)
@@ -135,6 +136,7 @@ extension SocketCalls {
             answer.load(fromByteOffset: MessageHeader.controlLengthOffset, as: UInt64.self), header.controlLength)
         var kept = ControlMessages.admit(control, length: Int(received))
         if UInt64(kept) < received { written |= MSG_CTRUNC }
+        PeerCredentials.show(thread, control, length: kept)
         // As in the kernel, ancillary data that cannot be delivered fail nothing: they are cut off.
         if kept > 0 && !deliver(control, kept, to: guest.control) {
             ControlMessages.forEachDescriptor(control, length: kept) {

@@ -62,6 +62,13 @@ struct FakeRootCall {
         case .openat: return try open(directory, arguments.a1, flagsAt: 2)
         case .creat: return try open(AT_FDCWD, arguments.a0, flagsAt: nil)
         case .openat2: return try open(directory, arguments.a1, flagsAt: nil)
+        case .getsockopt:
+            let result = plain()
+            let isPeer =
+                Int32(truncatingIfNeeded: arguments.a1) == SOL_SOCKET
+                && Int32(truncatingIfNeeded: arguments.a2) == PeerCredentials.SO_PEERCRED
+            if result == 0 && isPeer { try PeerCredentials.showOption(thread, arguments) }
+            return result
         default: return plain()
         }
     }
