@@ -35,6 +35,8 @@ static void by_descriptor(void)
     IN_CHILD(fexecve(fd, arguments, environ), 42);
     IN_CHILD(execute_at(fd, "", 0), ENOENT);
     IN_CHILD(execute_at(-1, "", AT_EMPTY_PATH), EBADF);
+    IN_CHILD(execute_at(999, "", AT_EMPTY_PATH), EBADF);
+    IN_CHILD(execute_at(AT_FDCWD, "", AT_EMPTY_PATH), EACCES);
     close(fd);
     close(path);
 }

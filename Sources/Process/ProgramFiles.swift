@@ -63,11 +63,13 @@ extension GuestThread {
         }
         var name = Array("/dev/fd/\(directory)".utf8)
         let opened: Int
+        if path.isEmpty && directory == AT_FDCWD { throw .EACCES }
         if path.isEmpty {
             // The object behind the descriptor, whatever became of its name.
             opened = "/proc/thread-self/fd/\(directory)".withCString {
                 Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
             }
+            if opened == -Int(ENOENT) { throw .EBADF }
             if opened < 0 { throw GuestErrno(Int32(-opened)) }
         } else {
             name.append(UInt8(ascii: "/"))
