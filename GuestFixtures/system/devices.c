@@ -1,5 +1,6 @@
 /* The few devices that every program expects. */
 #include "check.h"
+#include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -58,6 +59,99 @@ static void standard_ones(void)
     CHECK_OK(stat("/dev/shm", &status));
     CHECK(S_ISDIR(status.st_mode));
     is_device("/dev/tty", 5, 0);
+}
+
+/* Type, numbers, permissions and owner of all that every system has. */
+static void the_directory(void)
+{
+    static const struct {
+        const char *name;
+        unsigned high, low, mode;
+    } nodes[] = {{"null", 1, 3, 0666},   {"zero", 1, 5, 0666}, {"full", 1, 7, 0666}, {"random", 1, 8, 0666},
+                 {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},  {"ptmx", 5, 2, 0666}};
+    char path[300], target[100];
+    struct stat status, other;
+    for (unsigned i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+        snprintf(path, sizeof path, "/dev/%s", nodes[i].name);
+        is_device(path, nodes[i].high, nodes[i].low);
+        CHECK_OK(lstat(path, &status));
+        CHECK_EQ(status.st_mode, S_IFCHR | nodes[i].mode);
+        CHECK_EQ(status.st_uid, 0);
+        CHECK_EQ(status.st_size, 0);
+        CHECK_OK(access(path, R_OK | W_OK));
+        CHECK_ERROR(access(path, X_OK), EACCES);
+        CHECK_ERROR(readlink(path, target, sizeof target), EINVAL);
+        int fd = open(path, O_PATH);
+        CHECK_OK(fstat(fd, &other));
+        CHECK_EQ(other.st_rdev, status.st_rdev);
+        CHECK_EQ(other.st_ino, status.st_ino);
+        close(fd);
+    }
+    if (stat("/dev/console", &status) == 0) is_device("/dev/console", 5, 1);
+    static const char *const links[][2] = {{"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+                                           {"stderr", "/proc/self/fd/2"}, {"fd", "/proc/self/fd"}};
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/dev/%s", links[i][0]);
+        CHECK_OK(lstat(path, &status));
+        CHECK_EQ(status.st_mode, S_IFLNK | 0777);
+        CHECK_EQ(status.st_size, strlen(links[i][1]));
+        memset(target, 0, sizeof target);
+        CHECK_EQ(readlink(path, target, sizeof target), strlen(links[i][1]));
+        CHECK_STR(target, links[i][1]);
+    }
+    CHECK_OK(stat("/dev/pts", &status));
+    CHECK_EQ(status.st_mode, S_IFDIR | 0755);
+    CHECK_OK(stat("/dev/shm", &status));
+    CHECK_EQ(status.st_mode, S_IFDIR | 01777);
+    DIR *stream = opendir("/dev");
+    REQUIRE(stream != NULL);
+    struct dirent *entry;
+    int found = 0;
+    while ((entry = readdir(stream)) != NULL) {
+        for (unsigned i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+            if (strcmp(entry->d_name, nodes[i].name) != 0) continue;
+            found++;
+            CHECK_EQ(entry->d_type, DT_CHR);
+            CHECK_OK(fstatat(dirfd(stream), entry->d_name, &status, 0));
+            CHECK_EQ(entry->d_ino, status.st_ino);
+        }
+        for (int i = 0; i < 4; i++) {
+            if (strcmp(entry->d_name, links[i][0]) != 0) continue;
+            found++;
+            CHECK_EQ(entry->d_type, DT_LNK);
+        }
+    }
+    CHECK_EQ(found, sizeof nodes / sizeof *nodes + 4);
+    closedir(stream);
+    CHECK_ERROR(open("/dev/nothing", O_RDONLY), ENOENT);
+    CHECK_ERROR(open("/dev/null/x", O_RDONLY), ENOTDIR);
+    CHECK_ERROR(open("/dev/null", O_RDONLY | O_DIRECTORY), ENOTDIR);
+}
+
+/* A descriptor by its name in /dev/fd is opened anew, or as it is. */
+static void by_descriptor(void)
+{
+    char path[40], text[10] = "";
+    write_file(temporary("file"), "content", 7);
+    int fd = open(temporary("file"), O_RDONLY);
+    CHECK_EQ(read(fd, text, 3), 3);
+    snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    int again = open(path, O_RDONLY);
+    CHECK_EQ(read(again, text, 7), 7);
+    CHECK_STR(text, "content");
+    close(again);
+    close(fd);
+    CHECK_ERROR(open(path, O_RDONLY), ENOENT);
+    int pipes[2];
+    CHECK_OK(pipe(pipes));
+    snprintf(path, sizeof path, "/dev/fd/%d", pipes[0]);
+    int writer = open(path, O_WRONLY);
+    CHECK_EQ(write(writer, "through", 7), 7);
+    CHECK_EQ(read(pipes[0], text, 7), 7);
+    CHECK_STR(text, "through");
+    close(writer);
+    close(pipes[0]);
+    close(pipes[1]);
 }
 
 static void a_pseudo_terminal(void)
@@ -163,6 +257,8 @@ int main(void)
     RUN(zeroes_and_full);
     RUN(random_ones);
     RUN(standard_ones);
+    RUN(the_directory);
+    RUN(by_descriptor);
     RUN(a_pseudo_terminal);
     RUN(a_controlling_terminal);
     RUN(keys_that_are_signals);

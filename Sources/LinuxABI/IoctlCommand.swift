@@ -114,6 +114,12 @@ public enum IoctlCommand: UInt32, CaseIterable {
     case FITHAW = 0xc004_5878
     case FITRIM = 0xc018_5879
 
+    // Namespaces, ioctl_nsfs(2).
+    case NS_GET_USERNS = 0xb701
+    case NS_GET_PARENT = 0xb702
+    case NS_GET_NSTYPE = 0xb703
+    case NS_GET_OWNER_UID = 0xb704
+
     // Block devices, random numbers, epoll, timers.
     case HDIO_GETGEO = 0x0301
     case BLKROGET = 0x125e
@@ -217,6 +223,11 @@ extension IoctlCommand {
         case .FIDEDUPERANGE: .dedupeRange
         // Whole host file systems.
         case .FIFREEZE, .FITHAW, .FITRIM: .refused(.EPERM)
+
+        // setns(2) is refused, so that such a descriptor can only be looked at.
+        case .NS_GET_USERNS, .NS_GET_PARENT: .newDescriptor
+        case .NS_GET_NSTYPE: .value
+        case .NS_GET_OWNER_UID: .structure(4)
 
         case .HDIO_GETGEO: .structure(16)
         case .BLKGETSIZE, .BLKRAGET, .BLKGETSIZE64, .BLKGETDISKSEQ, .TFD_IOC_SET_TICKS, .EPIOCSPARAMS, .EPIOCGPARAMS:

@@ -55,6 +55,7 @@ extension GuestThread {
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit
+        plan.coredumpFilter = process.currentRecord.coredumpFilter
         let placement = HostPlacement.current()
         plan.stackLimit = placement.stackLimit
         plan.personality = placement.personality

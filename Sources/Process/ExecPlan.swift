@@ -44,6 +44,8 @@ public struct ExecPlan: Equatable {
     public var descriptorBase: Int32 = 0
     public var descriptorLimit: UInt64 = 0
     public var descriptorHardLimit: UInt64 = 0
+    /// ProcessRecord.coredumpFilter.
+    public var coredumpFilter: UInt32 = 0
 
     public init() {}
 
@@ -81,6 +83,7 @@ public struct ExecPlan: Equatable {
         writer.put(descriptorBase)
         writer.put(descriptorLimit)
         writer.put(descriptorHardLimit)
+        writer.put(coredumpFilter)
         return writer.bytes
     }
 
@@ -100,7 +103,7 @@ public struct ExecPlan: Equatable {
             let credentials = reader.numbers(UInt64.self), let notifyDescriptor = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
-            reader.isAtEnd
+            let coredumpFilter = reader.value(UInt32.self), reader.isAtEnd
         else { return nil }
         self.executable = executable
         self.interpreter = interpreter
@@ -128,6 +131,7 @@ public struct ExecPlan: Equatable {
         self.descriptorBase = descriptorBase
         self.descriptorLimit = descriptorLimit
         self.descriptorHardLimit = descriptorHardLimit
+        self.coredumpFilter = coredumpFilter
     }
 
     // MARK: Hand-over

@@ -139,6 +139,13 @@ public final class Session: SessionDirectory {
         } ?? false
     }
 
+    public func process(ofGuestThread thread: Int32) -> Int32? {
+        guard let process = Self.process(ofThread: thread), isMember(process), isGuestThread(thread, of: process) else {
+            return nil
+        }
+        return process
+    }
+
     /// The host's mask is the guest's, but for the signals that vmrun never blocks.
     public func blockedSignals(ofThread thread: Int32, of pid: Int32) -> UInt64? { nil }
 

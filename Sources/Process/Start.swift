@@ -66,6 +66,7 @@ public enum ProcessStart {
         record.stackStart = state.stackPointer
         record.openFilesLimit = InternalDescriptors.guestLimit
         record.openFilesHardLimit = InternalDescriptors.guestHardLimit
+        record.coredumpFilter = plan.coredumpFilter
         record.executableDescriptor = keepOpen(program.executable.descriptor)
         var status = stat()
         if withUnsafeMutablePointer(to: &status, {

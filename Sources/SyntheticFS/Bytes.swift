@@ -50,6 +50,20 @@ extension Array where Element == UInt8 {
         count >= text.utf8CodeUnitCount && self[(count - text.utf8CodeUnitCount)...].hasPrefix(text)
     }
 
+    /// An absolute path without `.` and `..`, by its text alone.
+    var lexicallyNormalized: [UInt8] {
+        var result: [UInt8] = []
+        for component in split(separator: UInt8(ascii: "/")) where !component.equals(".") {
+            if component.equals("..") {
+                result = Array(result[..<(result.lastIndex(of: UInt8(ascii: "/")) ?? 0)])
+            } else {
+                result.append(UInt8(ascii: "/"))
+                result.append(contentsOf: component)
+            }
+        }
+        return result
+    }
+
     /// Whether this is `directory` or something below it.
     func isWithin(_ directory: [UInt8]) -> Bool {
         if directory.count == 1 { return first == UInt8(ascii: "/") }

@@ -9,23 +9,20 @@ public struct DescriptorFlags {
     /// Numbers from here on count as flagged.
     @usableFromInline static let capacity = 4096
     @usableFromInline let maybe: UnsafeMutablePointer<Atomic<UInt64>>
-    /// Content was just generated and nothing has been read yet.
-    private let fresh: UnsafeMutablePointer<Atomic<UInt64>>
 
     private static let words = capacity / 64
-    private static let size = 2 * words * 8
+    private static let size = words * 8
 
     /// Lives as long as the process. Without memory every number counts as flagged, which is slow and right.
     init() {
         let page = Host.raw(
             Int32(SYS_mmap), 0, Self.size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_ANONYMOUS), -1, 0)
         if let memory = page > 0 ? UnsafeMutableRawPointer(bitPattern: page) : nil {
-            maybe = memory.bindMemory(to: Atomic<UInt64>.self, capacity: 2 * Self.words)
+            maybe = memory.bindMemory(to: Atomic<UInt64>.self, capacity: Self.words)
         } else {
-            maybe = .allocate(capacity: 2 * Self.words)
+            maybe = .allocate(capacity: Self.words)
             for index in 0..<Self.words { (maybe + index).initialize(to: Atomic(~0)) }
         }
-        fresh = maybe + Self.words
     }
 
     /// In a fork child with descriptors of its own: a copy, at the same place.
@@ -51,21 +48,8 @@ public struct DescriptorFlags {
     }
 
     @usableFromInline
-    func insert(_ descriptor: Int32, fresh isFresh: Bool) {
+    func insert(_ descriptor: Int32) {
         guard descriptor >= 0, descriptor < Self.capacity else { return }
-        let bit: UInt64 = 1 << UInt64(descriptor & 63)
-        maybe[Int(descriptor) >> 6].bitwiseOr(bit, ordering: .relaxed)
-        if isFresh {
-            fresh[Int(descriptor) >> 6].bitwiseOr(bit, ordering: .relaxed)
-        } else {
-            fresh[Int(descriptor) >> 6].bitwiseAnd(~bit, ordering: .relaxed)
-        }
-    }
-
-    /// Whether the content was fresh; it no longer is.
-    func takeFresh(_ descriptor: Int32) -> Bool {
-        guard descriptor >= 0, descriptor < Self.capacity else { return false }
-        let bit: UInt64 = 1 << UInt64(descriptor & 63)
-        return fresh[Int(descriptor) >> 6].bitwiseAnd(~bit, ordering: .relaxed).oldValue & bit != 0
+        maybe[Int(descriptor) >> 6].bitwiseOr(1 << UInt64(descriptor & 63), ordering: .relaxed)
     }
 }

@@ -9,6 +9,7 @@ struct HostDevices {
     let dev: UInt64
     let terminals: UInt64
     let sharedMemory: UInt64
+    let system: UInt64
 
     init() {
         var name: (UInt8, UInt8) = (0x76, 0)
@@ -25,6 +26,7 @@ struct HostDevices {
         dev = Self.device("/dev")
         terminals = Self.device("/dev/pts")
         sharedMemory = Self.device("/dev/shm")
+        system = Self.device("/sys")
     }
 
     /// 0, which no file system has, where the host does not have the directory.
@@ -37,5 +39,6 @@ struct HostDevices {
 
     func contains(_ device: UInt64) -> Bool {
         device == anonymous || device == proc || device == dev || device == terminals || device == sharedMemory
+            || device == system
     }
 }

@@ -74,15 +74,22 @@ enum HostFile {
         return failure == 0 ? names : nil
     }
 
-    /// The text of a link, or nil.
-    static func readlink(_ path: [UInt8]) -> [UInt8]? {
-        withUnsafeTemporaryAllocation(byteCount: 4096 + 256, alignment: 1) { buffer -> [UInt8]? in
+    /// The text of a link.
+    static func linkText(_ path: [UInt8]) throws(HostError) -> [UInt8] {
+        var failure = 0
+        let text = withUnsafeTemporaryAllocation(byteCount: 4096 + 256, alignment: 1) { buffer -> [UInt8] in
             let count = withPath(path) {
                 Host.raw(Int32(SYS_readlinkat), Int(AT_FDCWD), $0, Int(bitPattern: buffer.baseAddress), buffer.count)
             }
-            return count >= 0 && count <= buffer.count ? Array(buffer[..<count]) : nil
+            if count < 0 { failure = -count }
+            return count >= 0 && count <= buffer.count ? Array(buffer[..<count]) : []
         }
+        if failure != 0 { throw HostError(Int32(truncatingIfNeeded: failure)) }
+        return text
     }
+
+    /// The text of a link, or nil.
+    static func readlink(_ path: [UInt8]) -> [UInt8]? { try? linkText(path) }
 
     /// What the link /proc/self/fd/N says.
     static func readlink(ofDescriptor descriptor: Int32) -> [UInt8]? {
@@ -104,9 +111,12 @@ enum HostFile {
         }
     }
 
-    static func exists(_ path: [UInt8]) -> Bool {
+    static func exists(_ path: [UInt8]) -> Bool { mode(path) != nil }
+
+    /// st_mode of lstat(2), nil where there is nothing.
+    static func mode(_ path: [UInt8]) -> UInt32? {
         var found = stat()
-        return withUnsafeMutablePointer(to: &found) { status(path, into: $0) == 0 }
+        return withUnsafeMutablePointer(to: &found) { status(path, into: $0) == 0 ? UInt32($0.pointee.st_mode) : nil }
     }
 }
 

@@ -45,13 +45,25 @@ struct MapsText {
         var data: UInt64 = 0
         var stack: UInt64 = 0
         var executable: UInt64 = 0
+        /// vmrun's own mappings.
+        var hidden: [Hidden] = []
+    }
+
+    /// A mapping of vmrun's own.
+    struct Hidden {
+        let start: UInt64
+        let end: UInt64
+        /// Shared memory, as opposed to a file.
+        let isShared: Bool
     }
 
     /// Where names begin (seq_setwidth in fs/proc/task_mmu.c, and one).
-    private static let nameColumn = 73
+    static let nameColumn = 73
+
+    func isInArena(_ line: Line) -> Bool { line.start >= arena.lowerBound && line.end <= arena.upperBound }
 
     func isShown(_ line: Line) -> Bool {
-        if line.start >= arena.lowerBound && line.end <= arena.upperBound { return true }
+        if isInArena(line) { return true }
         return line.name.hasPrefix("[vdso]") || line.name.hasPrefix("[vvar") || line.name.hasPrefix("[vsyscall]")
     }
 
@@ -108,57 +120,14 @@ struct MapsText {
         return output
     }
 
-    /// smaps_rollup, from smaps: the sums of its fields, in the order of their first appearance.
-    func rollup(_ smaps: [UInt8]) -> [UInt8] {
-        // Of smaps' fields those that describe one mapping are not added up (smap_gather_stats).
-        let left: [StaticString] = ["Size:", "KernelPageSize:", "MMUPageSize:", "THPeligible:", "ProtectionKey:", "VmFlags:"]
-        var fields: [(name: ArraySlice<UInt8>, sum: UInt64)] = []
-        var first: UInt64?
-        var last: UInt64 = 0
-        var shown = false
-        var rest = smaps[...]
-        while let text = rest.takeLine() {
-            if let line = Line(text) {
-                shown = isShown(line)
-                if shown {
-                    if first == nil { first = line.start }
-                    last = line.end
-                }
-                continue
-            }
-            guard shown, let colon = text.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            let name = text[text.startIndex...colon]
-            if left.contains(where: { name.equals($0) }) { continue }
-            let value = text[(colon + 1)...].number ?? 0
-            if let index = fields.firstIndex(where: { $0.name.elementsEqual(name) }) {
-                fields[index].sum &+= value
-            } else {
-                fields.append((name, value))
-            }
-        }
-        guard let first else { return [] }
-        var output: [UInt8] = []
-        output.append(hex: first, digits: 8)
-        output.append(UInt8(ascii: "-"))
-        output.append(hex: last, digits: 8)
-        output.append(" ---p 00000000 00:00 0 ")
-        while output.count < Self.nameColumn { output.append(0x20) }
-        output.append("[rollup]\n")
-        for field in fields {
-            let beginning = output.count
-            output.append(contentsOf: field.name)
-            while output.count - beginning < 16 { output.append(0x20) }
-            output.append(decimal: field.sum, width: 8)
-            output.append(" kB\n")
-        }
-        return output
-    }
-
     func summary(_ maps: [UInt8]) -> Summary {
         var summary = Summary()
         var rest = maps[...]
         while let text = rest.takeLine() {
-            guard let line = Line(text), isShown(line), line.end > line.start, !line.name.hasPrefix("[vsyscall]") else {
+            guard let line = Line(text), line.end > line.start, !line.name.hasPrefix("[vsyscall]") else { continue }
+            guard isShown(line) else {
+                let isShared = line.name.hasPrefix("/memfd:") || line.name.hasPrefix("/dev/zero")
+                summary.hidden.append(Hidden(start: line.start, end: line.end, isShared: isShared))
                 continue
             }
             let size = line.end - line.start

@@ -32,11 +32,15 @@ struct MountsText {
         }
     }
 
+    /// mangle(): blank, tab, newline, backslash, hash.
     private func escape(_ path: [UInt8]) -> [UInt8] {
+        Self.escape(path) { $0 == 0x20 || $0 == 0x09 || $0 == 0x0a || $0 == 0x5c || $0 == 0x23 }
+    }
+
+    static func escape(_ path: [UInt8], _ isSpecial: (UInt8) -> Bool) -> [UInt8] {
         var escaped: [UInt8] = []
         for byte in path {
-            // mangle(): blank, tab, newline, backslash, hash.
-            if byte == 0x20 || byte == 0x09 || byte == 0x0a || byte == 0x5c || byte == 0x23 {
+            if isSpecial(byte) {
                 escaped.append(0x5c)
                 for shift in [6, 3, 0] as [UInt8] { escaped.append(0x30 + (byte >> shift & 7)) }
             } else {
@@ -69,8 +73,10 @@ struct MountsText {
         }
         // The synthetic ones stand for the host's own at the same places, each mounted on the one before it in its path.
         var parent = shown.first?.id
-        for place in ["/proc", "/dev", "/dev/pts", "/dev/shm"] as [StaticString] {
-            guard var mount = all.last(where: { $0.point.equals(place) }) else { continue }
+        for place in ["/proc", "/sys", "/dev", "/dev/pts", "/dev/shm"] as [StaticString] {
+            guard isSynthetic([UInt8](place)), !configuration.binds.contains(where: { $0.guest.equals(place) }),
+                var mount = all.last(where: { $0.point.equals(place) })
+            else { continue }
             mount.root = [UInt8]("/")
             mount.parent = parent ?? mount.parent
             shown.append(mount)
@@ -80,7 +86,7 @@ struct MountsText {
     }
 
     private func isSynthetic(_ point: [UInt8]) -> Bool {
-        point.isWithin([UInt8]("/proc")) || point.isWithin([UInt8]("/dev"))
+        configuration.mountPoints.contains { point.isWithin($0) }
     }
 
     private func guestPath(_ host: [UInt8], _ root: [UInt8]) -> [UInt8]? {
@@ -130,6 +136,21 @@ struct MountsText {
             output.append(contentsOf: mount.source)
             output.append(0x20)
             output.append(contentsOf: mount.superOptions)
+            output.append(0x0a)
+        }
+        return output
+    }
+
+    /// mountstats: no more than which file system is where.
+    func mountstats(fromMountinfo host: [UInt8]) -> [UInt8] {
+        var output: [UInt8] = []
+        for mount in mounts(host) {
+            output.append("device ")
+            output.append(contentsOf: mount.source)
+            output.append(" mounted on ")
+            output.append(contentsOf: mount.point)
+            output.append(" with fstype ")
+            output.append(contentsOf: mount.type)
             output.append(0x0a)
         }
         return output

@@ -9,7 +9,11 @@ struct ProcessEntry {
         case taskDirectory
         case descriptorDirectory
         case descriptorInfoDirectory
-        case networkDirectory
+        case namespaceDirectory
+        case mappedFileDirectory
+        /// The host's directory, of which everything shows that every user may read.
+        case tree
+        case addressed(AddressedFile)
         case executable
         case workingDirectory
         case root
@@ -29,19 +33,20 @@ struct ProcessEntry {
         self.place = place
     }
 
-    /// Not here, because they would show or change vmrun itself: map_files, mem, ns, pagemap, clear_refs, stack, syscall,
-    /// numa_maps, mountstats, attr.
+    /// Not here: stack and syscall, which would show where vmrun's own threads wait in the host kernel.
     static let all: [ProcessEntry] = [
         ProcessEntry("task", .taskDirectory, .processOnly),
         ProcessEntry("fd", .descriptorDirectory),
         ProcessEntry("fdinfo", .descriptorInfoDirectory),
-        ProcessEntry("net", .networkDirectory),
+        ProcessEntry("map_files", .mappedFileDirectory, .processOnly),
+        ProcessEntry("ns", .namespaceDirectory),
+        ProcessEntry("net", .tree),
         ProcessEntry("environ", .generated(.environ)),
         ProcessEntry("auxv", .generated(.auxv)),
         ProcessEntry("status", .generated(.status)),
         ProcessEntry("personality", .host),
         ProcessEntry("limits", .generated(.limits)),
-        ProcessEntry("sched", .host),
+        ProcessEntry("sched", .generated(.sched)),
         ProcessEntry("autogroup", .host, .processOnly),
         ProcessEntry("timens_offsets", .host, .processOnly),
         ProcessEntry("comm", .hostWritable),
@@ -49,14 +54,20 @@ struct ProcessEntry {
         ProcessEntry("stat", .generated(.stat)),
         ProcessEntry("statm", .generated(.statm)),
         ProcessEntry("maps", .generated(.maps)),
+        ProcessEntry("numa_maps", .generated(.numaMaps)),
+        ProcessEntry("mem", .addressed(.memory)),
         ProcessEntry("children", .generated(.children), .threadOnly),
         ProcessEntry("cwd", .workingDirectory),
         ProcessEntry("root", .root),
         ProcessEntry("exe", .executable),
         ProcessEntry("mounts", .generated(.mounts)),
         ProcessEntry("mountinfo", .generated(.mountinfo)),
+        ProcessEntry("mountstats", .generated(.mountstats), .processOnly),
+        ProcessEntry("clear_refs", .hostWritable),
         ProcessEntry("smaps", .generated(.smaps)),
         ProcessEntry("smaps_rollup", .generated(.smapsRollup)),
+        ProcessEntry("pagemap", .addressed(.pageMap)),
+        ProcessEntry("attr", .tree),
         ProcessEntry("wchan", .host),
         ProcessEntry("schedstat", .host),
         ProcessEntry("cpuset", .host),
@@ -66,15 +77,17 @@ struct ProcessEntry {
         ProcessEntry("oom_score_adj", .hostWritable),
         ProcessEntry("loginuid", .host),
         ProcessEntry("sessionid", .host),
-        ProcessEntry("coredump_filter", .hostWritable, .processOnly),
+        ProcessEntry("coredump_filter", .generated(.coredumpFilter), .processOnly),
         ProcessEntry("io", .host),
         ProcessEntry("uid_map", .host),
         ProcessEntry("gid_map", .host),
         ProcessEntry("projid_map", .host),
-        ProcessEntry("setgroups", .host, .processOnly),
+        ProcessEntry("setgroups", .host),
         ProcessEntry("timers", .host, .processOnly),
         ProcessEntry("timerslack_ns", .hostWritable, .processOnly),
         ProcessEntry("arch_status", .host),
+        ProcessEntry("ksm_merging_pages", .host),
+        ProcessEntry("ksm_stat", .host),
     ]
 
     static func find(_ name: ArraySlice<UInt8>, inThread: Bool) -> ProcessEntry? {
@@ -89,16 +102,13 @@ struct ProcessEntry {
         case .threadOnly: inThread
         }
     }
-
-    /// Files of /proc/PID/net. Only counters, addresses and sockets without host paths; `unix` is filtered.
-    static let network: [StaticString] = [
-        "arp", "dev", "dev_mcast", "fib_trie", "icmp", "icmp6", "if_inet6", "igmp", "igmp6", "ipv6_route", "netlink",
-        "netstat", "packet", "protocols", "psched", "ptype", "raw", "raw6", "route", "rt6_stats", "rt_cache", "snmp",
-        "snmp6", "sockstat", "sockstat6", "softnet_stat", "tcp", "tcp6", "udp", "udp6", "udplite", "udplite6", "unix",
-    ]
 }
 
 /// The files of a process that are written from the host's own and from what the process published.
 enum ProcessFile: UInt8 {
-    case auxv, children, cmdline, environ, limits, maps, mountinfo, mounts, smaps, smapsRollup, stat, statm, status
+    case auxv, children, cmdline, coredumpFilter, environ, limits, maps, mountinfo, mounts, mountstats, numaMaps, sched
+    case smaps, smapsRollup, stat, statm, status
+
+    /// Whether it is read from the address space that was there when it was opened, which is empty when the process is gone.
+    var keepsAddressSpace: Bool { self == .auxv || self == .environ }
 }

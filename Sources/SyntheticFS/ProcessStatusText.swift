@@ -5,10 +5,12 @@ struct ProcessStatusText {
     let record: ProcessRecord
     /// Over the guest's mappings.
     let memory: MapsText.Summary
-    /// How many threads the guest has.
-    let threads: Int
+    /// vmrun's own pages in memory.
+    let own: ResidentPages
+    /// How many threads the guest has. Asked for where a text has it, as the next one.
+    let threads: () -> Int
     /// The highest descriptor number of the guest's, -1 for none.
-    let highestDescriptor: Int32
+    let highestDescriptor: () -> Int32
     /// The guest's blocked mask, where it is known.
     let blocked: UInt64?
     /// The parent that a host id is to the guest.
@@ -24,8 +26,9 @@ struct ProcessStatusText {
 
     /// The kernel's FDSize: the descriptor table grows in powers of two, from 64.
     private var tableSize: UInt64 {
+        let highest = UInt64(max(highestDescriptor(), 0))
         var size: UInt64 = 64
-        while size <= UInt64(max(highestDescriptor, 0)) { size *= 2 }
+        while size <= highest { size *= 2 }
         return size
     }
 
@@ -46,15 +49,21 @@ struct ProcessStatusText {
             if name.equals("FDSize") {
                 append("FDSize:\t", decimal: tableSize, to: &output)
             } else if name.equals("Threads") {
-                append("Threads:\t", decimal: UInt64(threads), to: &output)
+                append("Threads:\t", decimal: UInt64(threads()), to: &output)
             } else if name.equals("VmPeak") {
                 append("VmPeak:\t", kilobytes: peak, to: &output)
             } else if name.equals("VmSize") {
                 append("VmSize:\t", kilobytes: size, to: &output)
             } else if name.equals("VmHWM") {
-                append("VmHWM:\t", kilobytes: min(label.number ?? 0, peak), to: &output)
+                append("VmHWM:\t", kilobytes: min(reduced(label, less: own.total), peak), to: &output)
             } else if name.equals("VmRSS") {
-                append("VmRSS:\t", kilobytes: min(label.number ?? 0, size), to: &output)
+                append("VmRSS:\t", kilobytes: min(reduced(label, less: own.total), size), to: &output)
+            } else if name.equals("RssAnon") {
+                append("RssAnon:\t", kilobytes: reduced(label, less: own.anonymous), to: &output)
+            } else if name.equals("RssFile") {
+                append("RssFile:\t", kilobytes: reduced(label, less: own.file), to: &output)
+            } else if name.equals("RssShmem") {
+                append("RssShmem:\t", kilobytes: reduced(label, less: own.shared), to: &output)
             } else if name.equals("VmData") {
                 append("VmData:\t", kilobytes: memory.data / 1024, to: &output)
             } else if name.equals("VmStk") {
@@ -113,6 +122,13 @@ struct ProcessStatusText {
             output.append(decimal: UInt64(id))
         }
         output.append(0x0a)
+    }
+
+    /// A size in kilobytes without some pages. The kernel's counts lag behind a little.
+    private func reduced(_ value: ArraySlice<UInt8>, less pages: UInt64) -> UInt64 {
+        let size = value.number ?? 0
+        let taken = pages * (pageSize / 1024)
+        return size > taken ? size - taken : 0
     }
 
     private func visibleParent(_ host: UInt64) -> UInt64 {
@@ -185,9 +201,9 @@ struct ProcessStatusText {
     private func replacement(_ field: Int, _ host: UInt64, hostShowsAddresses: Bool) -> UInt64? {
         switch field {
         case 4: visibleParent(host)
-        case 20: UInt64(threads)
+        case 20: UInt64(threads())
         case 23: memory.total
-        case 24: min(host, memory.total / pageSize)
+        case 24: min(host - min(own.total, host), memory.total / pageSize)
         case 26: host > 1 ? record.codeStart : nil
         case 27: host > 1 ? record.codeEnd : nil
         case 28: host > 1 ? record.stackStart : nil
@@ -213,8 +229,8 @@ struct ProcessStatusText {
         while !rest.isEmpty && fields.count < 7 { fields.append(rest.take(until: 0x20).number ?? 0) }
         while fields.count < 7 { fields.append(0) }
         fields[0] = memory.total / pageSize
-        fields[1] = min(fields[1], fields[0])
-        fields[2] = min(fields[2], fields[1])
+        fields[1] = min(fields[1] - min(own.total, fields[1]), fields[0])
+        fields[2] = min(fields[2] - min(own.file + own.shared, fields[2]), fields[1])
         fields[3] = text / pageSize
         fields[5] = (memory.data + memory.stack) / pageSize
         var output: [UInt8] = []
@@ -223,6 +239,21 @@ struct ProcessStatusText {
             output.append(decimal: value)
         }
         output.append(0x0a)
+        return output
+    }
+
+    // MARK: sched
+
+    /// The first line, `NAME (PID, #threads: COUNT)`, counts vmrun's threads too. The name may hold anything.
+    func sched(_ host: [UInt8]) -> [UInt8] {
+        let label: StaticString = ", #threads: "
+        let end = host.firstIndex(of: 0x0a) ?? host.endIndex
+        guard let start = host[..<end].lastIndex(of: UInt8(ascii: ",")), host[start...].hasPrefix(label) else { return host }
+        var output = Array(host[..<start])
+        output.append(label)
+        output.append(decimal: UInt64(threads()))
+        output.append(UInt8(ascii: ")"))
+        output.append(contentsOf: host[end...])
         return output
     }
 

@@ -28,6 +28,10 @@ public struct ProcessRecord: BitwiseCopyable {
     public var executableDevice: UInt64 = 0, executableInode: UInt64 = 0
     /// Who the process is by its own account, under `--fakeroot`.
     public var credentials: FakeCredentials.Summary? = nil
+    /// core(5). The host's own filter keeps vmrun's memory out of core files; this is what the guest set.
+    public var coredumpFilter: UInt32 = ProcessRecord.defaultCoredumpFilter
+    /// MMF_DUMP_FILTER_DEFAULT with the ELF headers, as most kernels are built.
+    public static let defaultCoredumpFilter: UInt32 = 0x33
 
     public init() {}
 }
@@ -46,6 +50,8 @@ public protocol SessionDirectory: AnyObject {
     func executablePath(of process: Int32) -> [UInt8]?
     /// Whether a host thread of a member is one of its guest threads (and not parked or vmrun's own).
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool
+    /// The member that a guest thread belongs to.
+    func process(ofGuestThread thread: Int32) -> Int32?
     /// The guest's blocked mask of a thread; nil where only the host's is known.
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64?
     /// The working directory of another member where it is synthetic; nil where the host's own says it.
@@ -80,10 +86,19 @@ public struct SyntheticConfiguration {
     public var binds: [Bind]
     /// Where guest memory is: mappings elsewhere are vmrun's.
     public var arena: Range<UInt64>
+    /// Whether what programs ask of the machine in /sys is shown there. Where the view holds the host's own /sys it is not.
+    public var showsMachine: Bool
 
-    public init(root: [UInt8], binds: [Bind], arena: Range<UInt64>) {
+    public init(root: [UInt8], binds: [Bind], arena: Range<UInt64>, showsMachine: Bool = false) {
         self.root = root
         self.binds = binds
         self.arena = arena
+        self.showsMachine = showsMachine
+    }
+
+    /// The guest directories that are synthetic.
+    var mountPoints: [[UInt8]] {
+        let always = [[UInt8]("/proc"), [UInt8]("/dev")]
+        return showsMachine ? always + [[UInt8]("/sys")] : always
     }
 }

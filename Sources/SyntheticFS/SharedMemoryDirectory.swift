@@ -63,6 +63,23 @@ public final class SharedMemoryDirectory {
         Self.removeIfAbandoned(Array(hostPath.dropFirst(Self.parent.count + 1)))
     }
 
+    /// How /proc/locks names what is locked, empty for nothing.
+    var lockName: [UInt8] {
+        var status = stat()
+        guard lock >= 0,
+            withUnsafeMutablePointer(to: &status, { Host.raw(Int32(SYS_fstat), Int(lock), $0.argument) }) == 0
+        else { return [] }
+        // st_dev as the kernel packs it for user space (new_encode_dev).
+        let device = UInt64(status.st_dev)
+        var name: [UInt8] = []
+        name.append(hex: device >> 8 & 0xfff, digits: 2)
+        name.append(UInt8(ascii: ":"))
+        name.append(hex: device & 0xff | device >> 12 & 0xfff00, digits: 2)
+        name.append(UInt8(ascii: ":"))
+        name.append(decimal: UInt64(status.st_ino))
+        return name
+    }
+
     private static let directoryFlags = O_RDONLY | Int32(VMRUN_O_DIRECTORY) | Int32(VMRUN_O_NOFOLLOW) | O_CLOEXEC
 
     /// Whether the path still leads to the open directory.

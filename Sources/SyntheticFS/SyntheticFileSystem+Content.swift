@@ -12,8 +12,10 @@ extension SyntheticFileSystem {
             case .generated(let scope, let file): return try generate(file, scope, node.hostPath)
             case .descriptorInfo(let scope, let descriptor):
                 return descriptorInfo(try HostFile.read(node.hostPath), scope, descriptor)
-            case .unixSockets: return unixSockets(try HostFile.read(node.hostPath))
-            case .lowestAddress:
+            case .system(.unixSockets): return unixSockets(try HostFile.read(node.hostPath))
+            case .system(.fileLocks):
+                return LocksText(isMember: isMember, own: sharedMemory.lockName).rewrite(try HostFile.read(node.hostPath))
+            case .system(.lowestAddress):
                 var text: [UInt8] = []
                 text.append(decimal: configuration.arena.lowerBound)
                 text.append(0x0a)
@@ -37,12 +39,24 @@ extension SyntheticFileSystem {
         case .environ: return try memory(of: process, record.envStart, record.envEnd)
         case .cmdline: return try commandLine(process, record)
         case .children: return children(try HostFile.read(hostPath))
+        case .coredumpFilter:
+            var text: [UInt8] = []
+            text.append(hex: UInt64(record.coredumpFilter), digits: 8)
+            text.append(0x0a)
+            return text
         case .limits: return ProcessStatusText.limits(try HostFile.read(hostPath), record: record)
         case .maps, .smaps: return mapsText(record).rewrite(try HostFile.read(hostPath))
+        case .numaMaps:
+            return NUMAMapsText(maps: mapsText(record)).rewrite(
+                try HostFile.read(hostPath), maps: try HostFile.read(scope.path("maps")))
+        case .sched: return statusText(scope, record).sched(try HostFile.read(hostPath))
         case .smapsRollup: return mapsText(record).rollup(try HostFile.read(scope.path("smaps")))
         case .mountinfo: return MountsText(configuration: configuration).mountinfo(try HostFile.read(hostPath))
         case .mounts:
             return MountsText(configuration: configuration).mounts(
+                fromMountinfo: try HostFile.read(scope.path("mountinfo")))
+        case .mountstats:
+            return MountsText(configuration: configuration).mountstats(
                 fromMountinfo: try HostFile.read(scope.path("mountinfo")))
         case .stat: return statusText(scope, record).stat(try HostFile.read(hostPath))
         case .statm: return statusText(scope, record).statm(try HostFile.read(hostPath))
@@ -57,11 +71,12 @@ extension SyntheticFileSystem {
     private func statusText(_ scope: ProcessScope, _ record: ProcessRecord) -> ProcessStatusText {
         // Whoever may not see the mappings (another user's process) is shown none of the sizes either.
         let maps = (try? HostFile.read(scope.path("maps"))) ?? []
-        let threads = threads(of: scope.process)
+        let memory = mapsText(record).summary(maps)
         let session = session
         return ProcessStatusText(
-            record: record, memory: mapsText(record).summary(maps), threads: max(threads.count, 1),
-            highestDescriptor: descriptors(of: scope).last ?? -1,
+            record: record, memory: memory, own: ResidentPages.count(of: scope.process, memory.hidden),
+            threads: { max(self.threads(of: scope.process).count, 1) },
+            highestDescriptor: { self.descriptors(of: scope).last ?? -1 },
             blocked: session.blockedSignals(ofThread: scope.thread ?? scope.process, of: scope.process),
             parent: { session.visibleParent($0, of: scope.process) })
     }
@@ -81,7 +96,8 @@ extension SyntheticFileSystem {
                 }
             }
             count = min(max(result, 0), size)
-            if result < 0 && result != -Int(EFAULT) { failure = -result }
+            // One that has ended has no memory any more.
+            if result < 0 && result != -Int(EFAULT) && result != -Int(ESRCH) { failure = -result }
         }
         if failure != 0 { throw HostError(failure == Int(EPERM) ? EACCES : Int32(truncatingIfNeeded: failure)) }
         return bytes

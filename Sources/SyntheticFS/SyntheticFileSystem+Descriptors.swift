@@ -13,12 +13,12 @@ extension SyntheticFileSystem {
     @inlinable
     @inline(__always)
     public func noteDuplicate(_ copy: Int32, of descriptor: Int32) {
-        if flags.contains(descriptor) { flags.insert(copy, fresh: false) }
+        if flags.contains(descriptor) { flags.insert(copy) }
     }
 
     /// A descriptor came from elsewhere: over exec, by SCM_RIGHTS.
     public func noteReceived(_ descriptor: Int32) {
-        if name(ofDescriptor: descriptor) != nil { flags.insert(descriptor, fresh: false) }
+        if name(ofDescriptor: descriptor) != nil { flags.insert(descriptor) }
     }
 
     func noteInheritedDescriptors() {
@@ -32,20 +32,27 @@ extension SyntheticFileSystem {
 
     /// The process whose /proc/PID directory a descriptor is, whether it is still there or not. Nil for anything else.
     public func process(ofDirectory descriptor: Int32) -> Int32? {
-        guard let (path, isDirectory) = name(ofDescriptor: descriptor), isDirectory, path.hasPrefix("/proc/") else { return nil }
-        return path["/proc/".utf8.count...].decimal
+        guard let name = name(ofDescriptor: descriptor), name.isDirectory, name.path.hasPrefix("/proc/") else { return nil }
+        return name.path["/proc/".utf8.count...].decimal
     }
 
-    /// What a descriptor is called, where it is one of the memfds behind synthetic objects.
-    func name(ofDescriptor descriptor: Int32) -> (path: [UInt8], isDirectory: Bool)? {
+    /// What a descriptor is, where it is one of the memfds behind synthetic objects.
+    struct Name {
+        let path: [UInt8]
+        let isDirectory: Bool
+        /// Nothing is in it yet.
+        let isEmpty: Bool
+    }
+
+    func name(ofDescriptor descriptor: Int32) -> Name? {
         var status = CShim.stat()
         let found = withUnsafeMutablePointer(to: &status) {
             Host.raw(Int32(SYS_fstat), Int(descriptor), $0.argument)
         }
         guard found == 0, UInt64(status.st_dev) == devices.anonymous,
-            let text = HostFile.readlink(ofDescriptor: descriptor)
+            let text = HostFile.readlink(ofDescriptor: descriptor), let name = SyntheticName.parse(text)
         else { return nil }
-        return SyntheticName.parse(text)
+        return Name(path: name.path, isDirectory: name.isDirectory, isEmpty: status.st_size == 0)
     }
 
     public func open(_ path: [UInt8], flags: Int32) throws(GuestErrno) -> Int32 {
@@ -53,7 +60,7 @@ extension SyntheticFileSystem {
         if flags & HostFlags.O_PATH != 0 {
             switch node.content {
             case .hostFile, .hostWritable, .device, .hostDirectory: return try openHost(node.hostPath, flags: flags)
-            default: return try publish([], path: path, isDirectory: node.isDirectory, flags: flags)
+            default: return try publish(path, isDirectory: node.isDirectory, flags: flags)
             }
         }
         let writes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0
@@ -63,16 +70,18 @@ extension SyntheticFileSystem {
             if writes { throw .EISDIR }
             // The records are made when they are asked for: then a listing of fd/ has its own descriptor in it.
             HostFile.close(try openHost(node.hostPath, flags: O_RDONLY | O_CLOEXEC))
-            return try publish([], path: path, isDirectory: true, flags: flags)
-        case .generated, .descriptorInfo, .unixSockets, .lowestAddress:
-            if writes { throw .EACCES }
-            return try publish(try content(of: node, path), path: path, isDirectory: false, flags: flags)
+            return try publish(path, isDirectory: true, flags: flags)
+        case .generated, .descriptorInfo, .system, .addressed:
+            if writes && !isWritable(node) { throw .EACCES }
+            // Whether the process may be looked at is decided here. The text is made when it is read.
+            HostFile.close(try openHost(node.hostPath, flags: flags & O_ACCMODE | O_CLOEXEC))
+            return try publish(path, isDirectory: false, flags: flags)
         case .hostFile:
             if writes { throw .EACCES }
             return try openHost(node.hostPath, flags: flags)
         case .hostWritable, .device, .hostDirectory:
             return try openHost(node.hostPath, flags: flags)
-        case .link, .executable, .workingDirectory, .descriptor:
+        case .link, .executable, .workingDirectory, .hostLink:
             throw .ELOOP
         }
     }
@@ -86,21 +95,17 @@ extension SyntheticFileSystem {
         return Int32(truncatingIfNeeded: result)
     }
 
-    /// A new descriptor, at the lowest free number and for reading only, of a memfd that holds `content`.
-    private func publish(
-        _ content: [UInt8], path: [UInt8], isDirectory: Bool, flags: Int32
-    ) throws(GuestErrno) -> Int32 {
+    /// A new descriptor, at the lowest free number, of an empty memfd that is called after the object.
+    private func publish(_ path: [UInt8], isDirectory: Bool, flags: Int32) throws(GuestErrno) -> Int32 {
         let name = SyntheticName.name(path: path, isDirectory: isDirectory)
         guard name.count <= SyntheticName.limit else { throw .ENAMETOOLONG }
         let created = HostFile.withPath(name) { Host.raw(Int32(SYS_memfd_create), $0, HostFlags.MFD_CLOEXEC) }
         guard created >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -created)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: created))
         defer { HostFile.close(writer) }
-        try replaceContent(writer, content)
-        let kept = O_CLOEXEC | O_NONBLOCK | O_APPEND | HostFlags.O_PATH
-        let descriptor = try guestDescriptor(
-            HostFile.open(HostFile.descriptorPath(writer), flags: flags & kept | O_RDONLY))
-        self.flags.insert(descriptor, fresh: !isDirectory)
+        let kept = O_ACCMODE | O_CLOEXEC | O_NONBLOCK | O_APPEND | HostFlags.O_PATH
+        let descriptor = try guestDescriptor(HostFile.open(HostFile.descriptorPath(writer), flags: flags & kept))
+        self.flags.insert(descriptor)
         return descriptor
     }
 
@@ -111,17 +116,35 @@ extension SyntheticFileSystem {
     }
 
     /// To be called before a read-family call on a descriptor for which `mayBeSynthetic` holds; `atStart` says that the read
-    /// begins at offset 0, where /proc makes its text anew. EISDIR for directories, ESRCH where the process is gone.
-    public func prepareRead(_ descriptor: Int32, atStart: Bool) throws(GuestErrno) {
-        guard let name = name(ofDescriptor: descriptor) else { return }
+    /// begins at offset 0, where /proc makes its text anew. EISDIR for directories, ESRCH where the process is gone. A result
+    /// is for the caller to read itself.
+    @discardableResult
+    public func prepareRead(_ descriptor: Int32, atStart: Bool) throws(GuestErrno) -> AddressedObject? {
+        guard let name = name(ofDescriptor: descriptor) else { return nil }
         if name.isDirectory { throw .EISDIR }
-        if atStart { try refresh(descriptor, name.path) }
+        if let object = AddressedObject(path: name.path, arena: configuration.arena) { return object }
+        if atStart || name.isEmpty { try refresh(descriptor, name.path) }
+        return nil
+    }
+
+    /// What a write to a synthetic object changes.
+    public enum Written {
+        case memory(AddressedObject)
+        /// The calling process's.
+        case coredumpFilter
+    }
+
+    /// To be called before a write to a descriptor for which `mayBeSynthetic` holds. Nil: the host answers it.
+    public func written(_ descriptor: Int32) -> Written? {
+        guard let name = name(ofDescriptor: descriptor), !name.isDirectory else { return nil }
+        if let object = AddressedObject(path: name.path, arena: configuration.arena) { return .memory(object) }
+        guard case .generated(let scope, .coredumpFilter)? = node(at: name.path)?.content, scope.process == ownProcess
+        else { return nil }
+        return .coredumpFilter
     }
 
     private func refresh(_ descriptor: Int32, _ path: [UInt8]) throws(GuestErrno) {
-        if flags.takeFresh(descriptor) { return }
-        guard let node = node(at: path) else { throw .ESRCH }
-        let content = try content(of: node, path)
+        let content = try currentContent(path)
         // Another thread of the guest may put something else at the number at any time, and that must not be written to. So
         // the object is held at a number of vmrun's, and looked at there again.
         let lowest = InternalDescriptors.base == .max ? 0 : InternalDescriptors.base
@@ -137,6 +160,17 @@ extension SyntheticFileSystem {
         try replaceContent(writer, content)
     }
 
+    /// What is read at a path now. Of a process that is gone: nothing where it keeps the address space, else ESRCH.
+    private func currentContent(_ path: [UInt8]) throws(GuestErrno) -> [UInt8] {
+        if let node = node(at: path) { return try content(of: node, path) }
+        if let name = path[...].splitLast?.name, case .generated(let file)? = ProcessEntry.find(name, inThread: false)?.content,
+            file.keepsAddressSpace
+        {
+            return []
+        }
+        throw .ESRCH
+    }
+
     /// getdents64(2) into memory of vmrun's own: the number of bytes, 0 at the end. To be called where the host's own call
     /// answers ENOTDIR, as it does for memfds; ENOTDIR again where `descriptor` is no synthetic directory. EINVAL where not
     /// even one record fits.
@@ -146,7 +180,12 @@ extension SyntheticFileSystem {
         guard let name = name(ofDescriptor: descriptor), name.isDirectory else { throw .ENOTDIR }
         let offset = Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))
         guard offset >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -offset)) }
-        if offset == 0 { try refresh(descriptor, name.path) }
+        if offset == 0 {
+            do throws(GuestErrno) { try refresh(descriptor, name.path) } catch {
+                // Of a process that is gone.
+                throw error == .ESRCH ? .ENOENT : error
+            }
+        }
         let count = Host.raw(
             Int32(SYS_pread64), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, offset)
         guard count >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -count)) }

@@ -40,8 +40,15 @@ extension SyntheticFileSystem {
 
     /// As `names`, with the errors of what may not be read.
     private func listing(_ directory: SyntheticNode.Directory) throws(GuestErrno) -> Listing {
-        if case .descriptors(let scope) = directory {
-            do throws(HostError) { _ = try HostFile.list(scope.path("fd")) } catch { throw GuestErrno(error.number) }
+        let restricted: [UInt8]?
+        switch directory {
+        case .descriptors(let scope): restricted = scope.path("fd")
+        case .namespaces(let scope): restricted = scope.path("ns")
+        case .mappedFiles(let scope): restricted = scope.path("map_files")
+        default: restricted = nil
+        }
+        if let restricted {
+            do throws(HostError) { _ = try HostFile.list(restricted) } catch { throw GuestErrno(error.number) }
         }
         return names(in: directory)
     }
@@ -49,7 +56,7 @@ extension SyntheticFileSystem {
     func names(in directory: SyntheticNode.Directory) -> Listing {
         switch directory {
         case .proc:
-            var names = systemNames(in: [])
+            var names = systemNames(.proc, in: [])
             for link in Self.procLinks { names.append(([UInt8](link), .link)) }
             for process in members() {
                 var name: [UInt8] = []
@@ -57,19 +64,16 @@ extension SyntheticFileSystem {
                 names.append((name, .directory))
             }
             return names
-        case .system(let path): return systemNames(in: path)
+        case .system(let mount, let path): return systemNames(mount, in: path)
+        case .tree(let path): return treeNames(path)
         case .process(let scope): return processNames(scope)
         case .tasks(let process):
             return threads(of: process).map { (decimalName($0), .directory) }
         case .descriptors(let scope): return descriptors(of: scope).map { (decimalName($0), .link) }
         case .descriptorInfos(let scope): return descriptors(of: scope).map { (decimalName($0), .file) }
-        case .network(let scope):
-            let present = (try? HostFile.list(scope.path("net"))) ?? []
-            var names: Listing = []
-            for file in ProcessEntry.network where present.contains(where: { $0.equals(file) }) {
-                names.append(([UInt8](file), .file))
-            }
-            return names
+        case .namespaces(let scope): return ((try? HostFile.list(scope.path("ns"))) ?? []).map { ($0, .link) }
+        case .mappedFiles(let scope):
+            return ((try? HostFile.list(scope.path("map_files"))) ?? []).filter { isMapping($0[...]) }.map { ($0, .link) }
         case .devices:
             var names: Listing = []
             for entry in DeviceEntries.all {
@@ -102,12 +106,23 @@ extension SyntheticFileSystem {
         return members
     }
 
-    private func systemNames(in path: [UInt8]) -> Listing {
+    private func treeNames(_ path: [UInt8]) -> Listing {
+        ((try? HostFile.list(path)) ?? []).compactMap { name in
+            guard let node = treeNode(path + [UInt8(ascii: "/")] + name) else { return nil }
+            switch node.content {
+            case .directory: return (name, .directory)
+            case .link: return (name, .link)
+            default: return (name, .file)
+            }
+        }
+    }
+
+    private func systemNames(_ mount: SystemMount, in path: [UInt8]) -> Listing {
         var names: Listing = []
-        var directory = [UInt8]("/proc/")
+        var directory = [UInt8](mount.prefix)
         directory.append(contentsOf: path)
         let present = (try? HostFile.list(directory)) ?? []
-        for entry in SystemEntries.names(in: path[...]) where present.contains(entry.name) {
+        for entry in mount.entries.names(in: path[...]) where present.contains(entry.name) {
             names.append((entry.name, entry.match == .file ? .file : .directory))
         }
         return names
@@ -117,12 +132,14 @@ extension SyntheticFileSystem {
         let present = (try? HostFile.list(scope.path)) ?? []
         var names: Listing = []
         for entry in ProcessEntry.all
-        where entry.isShown(inThread: scope.thread != nil) && present.contains(where: { $0.equals(entry.name) }) {
+        where entry.isShown(inThread: scope.isTask) && present.contains(where: { $0.equals(entry.name) }) {
             let kind: EntryKind
             switch entry.content {
-            case .host, .hostWritable, .generated: kind = .file
+            case .host, .hostWritable, .generated, .addressed: kind = .file
             case .executable, .workingDirectory, .root: kind = .link
-            case .taskDirectory, .descriptorDirectory, .descriptorInfoDirectory, .networkDirectory: kind = .directory
+            case .taskDirectory, .descriptorDirectory, .descriptorInfoDirectory, .namespaceDirectory, .mappedFileDirectory,
+                .tree:
+                kind = .directory
             }
             names.append(([UInt8](entry.name), kind))
         }

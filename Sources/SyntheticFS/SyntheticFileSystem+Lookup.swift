@@ -14,6 +14,8 @@ extension SyntheticFileSystem {
             node = rest.isEmpty ? SyntheticNode(hostPath: path, content: .directory(.proc)) : procNode(path, below: rest)
         } else if top.equals("dev") {
             node = rest.isEmpty ? SyntheticNode(hostPath: path, content: .directory(.devices)) : deviceNode(path, rest)
+        } else if top.equals("sys"), configuration.showsMachine {
+            node = systemNode(path, .sys, rest)
         } else {
             node = nil
         }
@@ -36,9 +38,8 @@ extension SyntheticFileSystem {
         var rest = rest
         let whole = rest
         let name = rest.take(until: UInt8(ascii: "/"))
-        if let process = name.decimal {
-            guard isMember(process) else { return nil }
-            let scope = ProcessScope(process: process, thread: nil)
+        if let number = name.decimal {
+            guard let scope = scope(ofNumber: number) else { return nil }
             return rest.isEmpty
                 ? SyntheticNode(hostPath: path, content: .directory(.process(scope)))
                 : processNode(path, scope, rest)
@@ -46,12 +47,37 @@ extension SyntheticFileSystem {
         if rest.isEmpty, let target = linkTarget(name) {
             return SyntheticNode(hostPath: path, content: .link(target: target))
         }
-        switch SystemEntries.find(whole) {
-        case .file:
-            let isLowestAddress = whole.equals("sys/vm/mmap_min_addr")
-            return SyntheticNode(hostPath: path, content: isLowestAddress ? .lowestAddress : .hostFile)
-        case .directory: return SyntheticNode(hostPath: path, content: .directory(.system(Array(whole))))
+        if whole.equals("sys/vm/mmap_min_addr") { return SyntheticNode(hostPath: path, content: .system(.lowestAddress)) }
+        if whole.equals("locks") { return SyntheticNode(hostPath: path, content: .system(.fileLocks)) }
+        return systemNode(path, .proc, whole)
+    }
+
+    /// An object that belongs to no process, by its path below the mount point.
+    private func systemNode(_ path: [UInt8], _ mount: SystemMount, _ below: ArraySlice<UInt8>) -> SyntheticNode? {
+        switch below.isEmpty ? .directory : mount.entries.find(below) {
+        case .file: return SyntheticNode(hostPath: path, content: .hostFile)
+        case .directory: return SyntheticNode(hostPath: path, content: .directory(.system(mount, Array(below))))
+        case .tree: return treeNode(path)
         case nil: return nil
+        }
+    }
+
+    /// An object of a host tree: what every user may read. Of links those that lead to another tree of the view.
+    func treeNode(_ path: [UInt8]) -> SyntheticNode? {
+        guard let mode = HostFile.mode(path) else { return nil }
+        switch mode & UInt32(S_IFMT) {
+        case UInt32(S_IFDIR):
+            return mode & 0o005 == 0o005 ? SyntheticNode(hostPath: path, content: .directory(.tree(path))) : nil
+        case UInt32(S_IFREG):
+            return mode & 0o004 != 0 ? SyntheticNode(hostPath: path, content: .hostFile) : nil
+        case UInt32(S_IFLNK):
+            guard let target = HostFile.readlink(path), let directory = path[...].splitLast?.directory else { return nil }
+            let place = target.first == UInt8(ascii: "/") ? target : Array(directory) + [UInt8(ascii: "/")] + target
+            var below = place.lexicallyNormalized[...]
+            guard below.hasPrefix(SystemMount.sys.prefix), configuration.showsMachine else { return nil }
+            below = below.dropFirst(SystemMount.sys.prefix.utf8CodeUnitCount)
+            return SystemEntries.sys.find(below) == .tree ? SyntheticNode(hostPath: path, content: .link(target: target)) : nil
+        default: return nil
         }
     }
 
@@ -72,6 +98,13 @@ extension SyntheticFileSystem {
         return target
     }
 
+    /// What /proc has under a number: a process, or the process of a thread.
+    private func scope(ofNumber number: Int32) -> ProcessScope? {
+        if isMember(number) { return ProcessScope(process: number, thread: nil) }
+        guard let process = session.process(ofGuestThread: number) else { return nil }
+        return ProcessScope(process: process, thread: number, isByThread: true)
+    }
+
     func isMember(_ process: Int32) -> Bool {
         process > 0 && (process == ownProcess || session.isMember(process))
     }
@@ -79,7 +112,7 @@ extension SyntheticFileSystem {
     private func processNode(_ path: [UInt8], _ scope: ProcessScope, _ below: ArraySlice<UInt8>) -> SyntheticNode? {
         var rest = below
         let name = rest.take(until: UInt8(ascii: "/"))
-        guard let entry = ProcessEntry.find(name, inThread: scope.thread != nil) else { return nil }
+        guard let entry = ProcessEntry.find(name, inThread: scope.isTask) else { return nil }
         if rest.isEmpty {
             return SyntheticNode(hostPath: path, content: content(of: entry, scope))
         }
@@ -94,17 +127,29 @@ extension SyntheticFileSystem {
                 : processNode(path, threadScope, rest)
         case .descriptorDirectory:
             guard let descriptor = rest.decimal, !InternalDescriptors.contains(descriptor) else { return nil }
-            return SyntheticNode(hostPath: path, content: .descriptor(scope, descriptor))
+            return SyntheticNode(hostPath: path, content: .hostLink)
         case .descriptorInfoDirectory:
             guard let descriptor = rest.decimal, !InternalDescriptors.contains(descriptor) else { return nil }
             return SyntheticNode(hostPath: path, content: .descriptorInfo(scope, descriptor))
-        case .networkDirectory:
-            for file in ProcessEntry.network where rest.equals(file) {
-                return SyntheticNode(hostPath: path, content: rest.equals("unix") ? .unixSockets : .hostFile)
+        case .namespaceDirectory:
+            return rest.contains(UInt8(ascii: "/")) ? nil : SyntheticNode(hostPath: path, content: .hostLink)
+        case .mappedFileDirectory: return isMapping(rest) ? SyntheticNode(hostPath: path, content: .hostLink) : nil
+        case .tree:
+            if name.equals("net") && rest.equals("unix") {
+                return SyntheticNode(hostPath: path, content: .system(.unixSockets))
             }
-            return nil
+            return treeNode(path)
         default: return nil
         }
+    }
+
+    /// Whether a name in map_files, `START-END`, is that of a mapping of the guest's.
+    func isMapping(_ name: ArraySlice<UInt8>) -> Bool {
+        var rest = name
+        guard let start = rest.takeHex(), rest.first == UInt8(ascii: "-") else { return false }
+        rest = rest.dropFirst()
+        guard let end = rest.takeHex(), rest.isEmpty, start < end else { return false }
+        return start >= configuration.arena.lowerBound && end <= configuration.arena.upperBound
     }
 
     func content(of entry: ProcessEntry, _ scope: ProcessScope) -> SyntheticNode.Content {
@@ -115,7 +160,10 @@ extension SyntheticFileSystem {
         case .taskDirectory: .directory(.tasks(scope.process))
         case .descriptorDirectory: .directory(.descriptors(scope))
         case .descriptorInfoDirectory: .directory(.descriptorInfos(scope))
-        case .networkDirectory: .directory(.network(scope))
+        case .namespaceDirectory: .directory(.namespaces(scope))
+        case .mappedFileDirectory: .directory(.mappedFiles(scope))
+        case .tree: .directory(.tree(scope.path(entry.name)))
+        case .addressed(let file): .addressed(file)
         case .executable: .executable(scope.process)
         case .workingDirectory: .workingDirectory(scope)
         case .root: .link(target: [UInt8]("/"))

@@ -70,8 +70,8 @@ extension SyntheticFileSystem {
     /// Makes a host statfs(2) result of a synthetic descriptor that of the file system it seems to be on. False where it is
     /// none; only those on tmpfs can be.
     public func patch(_ status: UnsafeMutablePointer<statfs>, ofDescriptor descriptor: Int32) -> Bool {
-        guard let name = name(ofDescriptor: descriptor) else { return false }
-        let mount: StaticString = name.path.hasPrefix("/proc") ? "/proc" : "/dev"
-        return HostFile.withPath([UInt8](mount)) { Host.raw(Int32(SYS_statfs), $0, status.argument) } == 0
+        guard let name = name(ofDescriptor: descriptor), let mount = mountPoints.first(where: { name.path.isWithin($0) })
+        else { return false }
+        return HostFile.withPath(mount) { Host.raw(Int32(SYS_statfs), $0, status.argument) } == 0
     }
 }

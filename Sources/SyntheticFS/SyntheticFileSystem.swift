@@ -34,7 +34,7 @@ public final class SyntheticFileSystem: SyntheticTree {
     /// In a fork child that does not share its parent's descriptors.
     public func keepOwnDescriptorFlags() { flags.keepOwn() }
 
-    public var mountPoints: [[UInt8]] { [[UInt8]("/proc"), [UInt8]("/dev")] }
+    public var mountPoints: [[UInt8]] { configuration.mountPoints }
 
     /// The calling process. Never kept: a vfork child shares this object with its parent.
     var ownProcess: Int32 { Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid))) }
@@ -44,7 +44,7 @@ public final class SyntheticFileSystem: SyntheticTree {
         switch node.content {
         case .directory: return .directory
         // The host's files are opened here, so that no guest writes to the host's settings through them.
-        case .hostFile, .generated, .descriptorInfo, .unixSockets, .lowestAddress: return .file
+        case .hostFile, .generated, .descriptorInfo, .system, .addressed: return .file(isWritable: isWritable(node))
         case .hostWritable, .device: return .passThrough(hostPath: node.hostPath)
         case .hostDirectory: return .hostDirectory(hostPath: node.hostPath)
         case .link(let target): return .symbolicLink(target: target)
@@ -58,13 +58,24 @@ public final class SyntheticFileSystem: SyntheticTree {
                 return .magicLink(hostPath: node.hostPath)
             }
             return .symbolicLink(target: path)
-        case .descriptor:
-            guard let text = HostFile.readlink(node.hostPath) else { return nil }
+        case .hostLink:
+            // What the host does not tell it does not open either, and says why.
+            guard let text = HostFile.readlink(node.hostPath) else { return .magicLink(hostPath: node.hostPath) }
             // Opening it anew goes through the tree: the host's link would give away the memfd, or a host file of /proc for
             // writing.
             if let path = SyntheticName.path(ofLinkText: text) { return .symbolicLink(target: path) }
             if text.hasPrefix("/proc/") && self.node(at: text) != nil { return .symbolicLink(target: text) }
             return .magicLink(hostPath: node.hostPath)
+        }
+    }
+
+    /// Whether an open for writing may succeed.
+    func isWritable(_ node: SyntheticNode) -> Bool {
+        switch node.content {
+        case .addressed(let file): file == .memory
+        // Each process has its own only.
+        case .generated(let scope, .coredumpFilter): scope.process == ownProcess
+        default: false
         }
     }
 
@@ -85,22 +96,29 @@ public final class SyntheticFileSystem: SyntheticTree {
         return path
     }
 
-    public func readlink(_ path: [UInt8]) -> [UInt8]? {
-        guard let node = node(at: path) else { return nil }
+    public func readlink(_ path: [UInt8]) throws(GuestErrno) -> [UInt8] {
+        guard let node = node(at: path) else { throw .ENOENT }
         switch node.content {
         case .link(let target): return target
         case .executable(let process):
             // As the kernel does, the link follows renames of the program.
-            if let hostPath = executableHostPath(process), let text = HostFile.readlink(hostPath) {
+            if let hostPath = executableHostPath(process) {
+                let text = try hostLinkText(hostPath)
                 let shown = guestLinkText(text)
                 if shown != text || configuration.root.count == 1 { return shown }
             }
-            return session.executablePath(of: process)
+            guard let path = session.executablePath(of: process) else { throw .ENOENT }
+            return path
         case .workingDirectory(let scope):
-            return syntheticWorkingDirectory(of: scope.process) ?? HostFile.readlink(node.hostPath).map(guestLinkText)
-        case .descriptor: return HostFile.readlink(node.hostPath).map(guestLinkText)
-        default: return nil
+            if let path = syntheticWorkingDirectory(of: scope.process) { return path }
+            return guestLinkText(try hostLinkText(node.hostPath))
+        case .hostLink: return guestLinkText(try hostLinkText(node.hostPath))
+        default: throw .EINVAL
         }
+    }
+
+    private func hostLinkText(_ path: [UInt8]) throws(GuestErrno) -> [UInt8] {
+        do throws(HostError) { return try HostFile.linkText(path) } catch { throw GuestErrno(error.number) }
     }
 
     /// The text of a host link (/proc/PID/fd/N, cwd, exe) as the guest reads it. What has no name in the guest's view
@@ -123,7 +141,7 @@ public final class SyntheticFileSystem: SyntheticTree {
             return shown
         }
         if path.isWithin([UInt8]("/dev/pts")) { return path }
-        guard path.hasPrefix("/proc") || path.hasPrefix("/dev"), node(at: path) != nil else { return nil }
+        guard mountPoints.contains(where: { path.isWithin($0) }), node(at: path) != nil else { return nil }
         return path
     }
 }

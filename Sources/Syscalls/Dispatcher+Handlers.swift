@@ -9,8 +9,9 @@ extension Dispatcher {
     ) throws(GuestErrno) -> Int {
         switch handler {
         // Dispatcher.dispatch serves these itself.
-        case .forward, .transfer, .readTransfer, .readVector, .moveData, .newDescriptor, .duplicate, .changeFile, .changeThread,
-            .credential, .fchmod, .fchown, .fsetxattr: throw .ENOSYS
+        case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor, .duplicate,
+            .changeFile, .changeThread, .credential, .fchmod, .fchown, .fsetxattr:
+            throw .ENOSYS
         case .refuse(let error): throw error
 
         case .mmap: return try MemoryCalls.mmap(thread, arguments)

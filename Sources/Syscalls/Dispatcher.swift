@@ -17,13 +17,16 @@ public enum Dispatcher {
             switch row.handler {
             case .transfer: return transfer(thread, row, arguments)
             case .readTransfer:
-                // pread64 says where it reads; its number of arguments tells it from read.
-                let offset = row.kinds.3 == .none ? nil : arguments.a3
-                try SyntheticCalls.prepareRead(thread, Forwarding.descriptor(arguments.a0), offset: offset)
+                if let result = try SyntheticCalls.read(thread, row, arguments, isVector: false) { return result }
                 return transfer(thread, row, arguments)
             case .readVector:
-                let offset = row.kinds.3 == .none || Int64(bitPattern: arguments.a3) == -1 ? nil : arguments.a3
-                try SyntheticCalls.prepareRead(thread, Forwarding.descriptor(arguments.a0), offset: offset)
+                if let result = try SyntheticCalls.read(thread, row, arguments, isVector: true) { return result }
+                return Forwarding.forward(thread, row, arguments)
+            case .writeTransfer:
+                if let result = try SyntheticCalls.write(thread, row, arguments, isVector: false) { return result }
+                return transfer(thread, row, arguments)
+            case .writeVector:
+                if let result = try SyntheticCalls.write(thread, row, arguments, isVector: true) { return result }
                 return Forwarding.forward(thread, row, arguments)
             case .forward: return Forwarding.forward(thread, row, arguments)
             case .moveData:

@@ -9,8 +9,10 @@ public enum Handler: Equatable {
     case transfer
     /// As `forward`; a result is a new descriptor, which must be below the guest's limit (EMFILE).
     case newDescriptor
-    /// As `transfer` and `forward`, for reads: the content of a synthetic file may have to be made first.
+    /// As `transfer` and `forward`, for reads: the content of a synthetic file may have to be made first, or is not a text.
     case readTransfer, readVector
+    /// The same for writes, which a few synthetic files take.
+    case writeTransfer, writeVector
     /// As `forward`, where what is read from may be a synthetic file.
     case moveData
     /// As `forward`; the result, a descriptor, is a copy of the one in the first argument.

@@ -42,6 +42,10 @@ extension PathCalls {
     ) throws(GuestErrno) -> Int {
         var status = CShim.stat()
         let files = thread.files
+        if path.isEmpty && flags & VMRUN_AT_EMPTY_PATH != 0 && directory != AT_FDCWD {
+            try fill(&status, thread, .descriptor(directory, isOwned: false))
+            return try deliver(status, address)
+        }
         if let direct = files.directDirectory(path, from: directory) {
             let result = hostStatus(direct, path.start.argument, &status, VMRUN_AT_SYMLINK_NOFOLLOW)
             if result == 0 {
@@ -280,6 +284,8 @@ extension PathCalls {
                 Host.raw(Int32(SYS_faccessat2), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), mode, effective)
             }
         }
+        // root may do everything, but what nobody may write here stays unwritten.
+        if mode & Int(W_OK) != 0, case .synthetic(_, .file(isWritable: false)) = target { throw .EACCES }
         var status = CShim.stat()
         try fill(&status, thread, target)
         return isAllowed(status, mode, isEffective: effective != 0) ? 0 : -Int(EACCES)
@@ -331,7 +337,11 @@ extension PathCalls {
             let result = Host.raw(Int32(SYS_readlinkat), Int(descriptor), empty, hostOutput, room)
             return result == -Int(ENOENT) && !path.isEmpty ? -Int(EINVAL) : result
         case .synthetic(let link, _):
-            guard let text = files.tree?.readlink(link) else { throw path.isEmpty ? .ENOENT : .EINVAL }
+            guard let tree = files.tree else { throw .ENOENT }
+            let text: [UInt8]
+            do throws(GuestErrno) { text = try tree.readlink(link) } catch {
+                throw path.isEmpty && error == .EINVAL ? .ENOENT : error
+            }
             let count = min(text.count, room)
             try deliver(text, count: count, to: output)
             return count
@@ -353,9 +363,11 @@ extension PathCalls {
             }
         case .synthetic(let path, _):
             // The file system that the guest believes to see there.
-            let mount: StaticString = path.starts(with: [0x2f, 0x70]) ? "/proc" : "/dev"
-            result = withUnsafeMutablePointer(to: &status) {
-                Host.raw(Int32(SYS_statfs), Int(bitPattern: mount.utf8Start), $0.argument)
+            guard let mount = thread.files.syntheticMountPoint(of: path) else { throw .ENOENT }
+            result = withUnsafeMutablePointer(to: &status) { status in
+                (mount + [0]).withUnsafeBufferPointer {
+                    Host.raw(Int32(SYS_statfs), Int(bitPattern: $0.baseAddress), status.argument)
+                }
             }
         }
         if result < 0 { return result }

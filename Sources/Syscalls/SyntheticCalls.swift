@@ -93,16 +93,27 @@ enum SyntheticCalls {
         return 0
     }
 
-    // MARK: Reading
+    // MARK: Reading and writing
 
-    /// Before a read of `descriptor` at `offset` (nil: where the descriptor stands): /proc makes its text anew when it is
-    /// read from the start, and directories are not read.
+    /// Before a read: /proc makes its text anew when it is read from the start, and directories are not read. The result of a
+    /// read that is served here, nil where the host is to make it.
     @inline(__always)
-    static func prepareRead(_ thread: GuestThread, _ descriptor: UInt64, offset: UInt64?) throws(GuestErrno) {
-        let descriptor = Int32(truncatingIfNeeded: descriptor)
-        guard thread.process.synthetic.mayBeSynthetic(descriptor) else { return }
-        let offset = offset ?? UInt64(bitPattern: Int64(Host.raw(Int32(SYS_lseek), Int(descriptor), 0, Int(SEEK_CUR))))
-        try thread.process.synthetic.prepareRead(descriptor, atStart: offset == 0)
+    static func read(
+        _ thread: GuestThread, _ row: SyscallRow, _ args: SyscallArguments, isVector: Bool
+    ) throws(GuestErrno) -> Int? {
+        let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(args.a0))
+        guard thread.process.synthetic.mayBeSynthetic(descriptor) else { return nil }
+        return try AddressedCalls.read(thread, AddressedCalls.Transfer(row, args, descriptor, isVector))
+    }
+
+    /// As `read`.
+    @inline(__always)
+    static func write(
+        _ thread: GuestThread, _ row: SyscallRow, _ args: SyscallArguments, isVector: Bool
+    ) throws(GuestErrno) -> Int? {
+        let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(args.a0))
+        guard thread.process.synthetic.mayBeSynthetic(descriptor) else { return nil }
+        return try AddressedCalls.write(thread, AddressedCalls.Transfer(row, args, descriptor, isVector))
     }
 
     /// `copy` is a new descriptor for what `original` is.

@@ -98,9 +98,15 @@ extension FileSystemContext {
         guard let hostPath = HostPath.ofDescriptor(descriptor) else { return false }
         if mounts.index(containingHostPath: hostPath).map({ !mounts.mounts[$0].hostPath.isEmpty }) ?? false { return false }
         return CanonicalPath.isWithin(hostPath, Array("/proc".utf8))
+            || (CanonicalPath.isWithin(hostPath, Array("/sys".utf8)) && syntheticMountPoint(of: hostPath) != nil)
             || (CanonicalPath.isWithin(hostPath, Array("/dev".utf8))
                 && !CanonicalPath.isWithin(hostPath, Array("/dev/shm".utf8))
                 && !CanonicalPath.isWithin(hostPath, Array("/dev/pts".utf8)))
+    }
+
+    /// The synthetic tree's mount point that a canonical guest path lies below.
+    public func syntheticMountPoint(of path: [UInt8]) -> [UInt8]? {
+        tree?.mountPoints.first { CanonicalPath.isWithin(path, $0) }
     }
 
     /// As `isReadOnly(descriptor:)`, for a host path as the kernel prints it.

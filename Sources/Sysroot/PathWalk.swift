@@ -126,7 +126,9 @@ struct PathWalk: ~Copyable {
         if start == AT_FDCWD {
             synthetic = files.syntheticWorkingDirectory
         } else if let tree = files.tree, let path = tree.path(ofDescriptor: start) {
-            guard case .directory? = tree.kind(at: path) else { throw .ENOTDIR }
+            // What is not there any more was a directory of a process.
+            guard let kind = tree.kind(at: path) else { throw .ESRCH }
+            guard case .directory = kind else { throw .ENOTDIR }
             synthetic = path
         }
     }

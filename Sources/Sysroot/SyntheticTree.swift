@@ -5,7 +5,8 @@ import LinuxABI
 /// trailing slash.
 public enum SyntheticKind {
     case directory
-    case file
+    /// `isWritable`: whether an open for writing may succeed; permission to read is as `stat` tells.
+    case file(isWritable: Bool)
     /// A symbolic link with a textual target, followed like any other (`/proc/self`, `/proc/self/root`, `/dev/fd`).
     case symbolicLink(target: [UInt8])
     /// A link that leads to an object, not to a name (`/proc/self/fd/3`, `/proc/self/cwd`, `/proc/self/exe`): the host path
@@ -40,8 +41,9 @@ public protocol SyntheticTree: AnyObject {
     func open(_ path: [UInt8], flags: Int32) throws(GuestErrno) -> Int32
     /// What stat(2) without following tells of the object at `path`, of every kind; ENOENT where there is none.
     func stat(_ path: [UInt8], into status: UnsafeMutablePointer<stat>) throws(GuestErrno)
-    /// The text of a `symbolicLink` or `magicLink`, as readlink(2) shows it to the guest; nil for other objects.
-    func readlink(_ path: [UInt8]) -> [UInt8]?
+    /// The text of a `symbolicLink` or `magicLink`, as readlink(2) shows it to the guest; EINVAL for other objects, and the
+    /// host's errors where the process may not be looked at.
+    func readlink(_ path: [UInt8]) throws(GuestErrno) -> [UInt8]
     /// Whether objects with this host st_dev may be shown with another identity, so that `patch` has to see them. Asked
     /// after every host stat: it must be a comparison or two.
     func mayPatch(device: UInt64) -> Bool

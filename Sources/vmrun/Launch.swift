@@ -20,7 +20,7 @@ enum Launch {
     static func start(_ options: Options, program: [UInt8], arguments: [[UInt8]]) -> Never {
         HostLayout.ensure()
         InternalDescriptors.configure()
-        keepMemoryOutOfCores()
+        let coredumpFilter = keepMemoryOutOfCores()
         let session: Session
         do throws(HostError) { session = try Session(limit: options.maxProcesses) } catch {
             Message.fail("cannot create the session's shared memory (errno \(error.number))")
@@ -48,6 +48,7 @@ enum Launch {
         plan.interpreters = registry.words
         plan.timeout = options.timeout
         plan.blockedMask = inheritedMask()
+        plan.coredumpFilter = coredumpFilter
         ProcessStart.run(
             prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
     }
@@ -84,12 +85,18 @@ enum Launch {
     }
 
     /// A guest that dies by a signal leaves a core file where Linux would, and its parent is told so. But it would be vmrun's, of
-    /// use to nobody: so no memory goes into it (core(5)). Children and fresh images inherit this.
-    private static func keepMemoryOutOfCores() {
-        let descriptor = open(Array("/proc/self/coredump_filter".utf8), O_WRONLY)
-        guard descriptor >= 0 else { return }
+    /// use to nobody: so no memory goes into it (core(5)). Children and fresh images inherit this. The filter that the guest is
+    /// shown: what it was before.
+    private static func keepMemoryOutOfCores() -> UInt32 {
+        let path = "/proc/self/coredump_filter"
+        let filter = Host.withFileStart(path, capacity: 16) { text -> UInt32? in
+            text.prefix { $0 != 0x0a }.reduce(0) { $0 << 4 | UInt32($1 < 0x3a ? $1 &- 0x30 : $1 &- 0x57) & 0xf }
+        }
+        let descriptor = open(Array(path.utf8), O_WRONLY)
+        guard descriptor >= 0 else { return filter ?? ProcessRecord.defaultCoredumpFilter }
         _ = "0".withCString { Host.raw(Int32(SYS_write), descriptor, $0.argument, 1) }
         _ = Host.raw(Int32(SYS_close), descriptor)
+        return filter ?? ProcessRecord.defaultCoredumpFilter
     }
 
     /// The sentence for a path of the user's that cannot be used.
@@ -142,7 +149,8 @@ enum Launch {
                 root: configuration.rootPath,
                 binds: configuration.binds.map {
                     SyntheticConfiguration.Bind(host: $0.hostPath, guest: $0.guestPath, readOnly: $0.readOnly)
-                }, arena: Arena.base..<Arena.top), session: session,
+                }, arena: Arena.base..<Arena.top,
+                showsMachine: !isHostRoot && !configuration.hostFallback), session: session,
             sharedMemory: isHostRoot
                 ? SharedMemoryDirectory() : SharedMemoryDirectory(sessionName: session.name, lock: sharedMemory))
         do throws(HostError) {

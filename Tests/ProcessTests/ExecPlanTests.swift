@@ -32,6 +32,7 @@ private func plan() -> ExecPlan {
     plan.descriptorBase = 4096
     plan.descriptorLimit = 1024
     plan.descriptorHardLimit = 4096
+    plan.coredumpFilter = 0x7f
     return plan
 }
 

@@ -7,7 +7,11 @@ import Testing
 @Test func hashKnownAnswers() {
     #expect(FNV1a.hash(bytes("")) == 0xcbf2_9ce4_8422_2325)
     #expect(FNV1a.hash(bytes("a")) == 0xaf63_dc4c_8601_ec8c)
+    #expect(FNV1a.hash(bytes("b")) == 0xaf63_df4c_8601_f1a5)
     #expect(FNV1a.hash(bytes("foobar")) == 0x8594_4171_f739_67e8)
+    #expect(FNV1a.hash(bytes("hello")) == 0xa430_d846_80aa_bd0b)
+    // In pieces, as directories use it.
+    #expect(FNV1a.hash(bytes("bar"), from: FNV1a.hash(bytes("foo"))) == 0x8594_4171_f739_67e8)
     #expect(SyntheticIdentity.inode(bytes("maps"), in: bytes("/proc/7")) == FNV1a.hash(bytes("/proc/7/maps")))
 }
 
@@ -72,6 +76,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
         53ff00000000-53ff00001000 rw-p 00000000 00:00 0 
         555555554000-555555556000 r--p 00000000 fe:00 254163                     /usr/bin/vmrun
         555555560000-555555570000 rw-p 00000000 00:00 0                          [heap]
+        7ffff7000000-7ffff7002000 rw-s 00000000 00:01 9                          /memfd:vmrun-session (deleted)
         7ffff7fc1000-7ffff7fc3000 r-xp 00000000 00:00 0                          [vdso]
         7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]
 
@@ -90,6 +95,8 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     #expect(summary.data == 0x9000)
     #expect(summary.stack == 0x1000)
     #expect(summary.executable == 0x54000)
+    #expect(summary.hidden.map { $0.end - $0.start } == [0x2000, 0x1_0000, 0x2000, 0x2_1000])
+    #expect(summary.hidden.map { $0.isShared } == [false, false, true, false])
 }
 
 @Test func smapsKeepWholeBlocks() {
@@ -113,6 +120,119 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     #expect(rollup.contains("Rss:                  12 kB\n") && !rollup.contains("VmFlags"))
 }
 
+@Test func rollupDividesByKind() {
+    let host = """
+        00400000-00452000 r-xp 00000000 08:02 173521                             /x
+        Pss:                   8 kB
+        Pss_Dirty:             2 kB
+        Anonymous:             2 kB
+        00600000-00601000 rw-p 00000000 00:00 0 
+        Pss:                   4 kB
+        Pss_Dirty:             4 kB
+        Anonymous:             4 kB
+        00700000-00701000 rw-s 00000000 00:01 5                                  /dev/zero (deleted)
+        Pss:                   3 kB
+        Pss_Dirty:             3 kB
+        Anonymous:             0 kB
+        555555554000-555555556000 r--p 00000000 fe:00 254163                     /usr/bin/vmrun
+        Pss:                  16 kB
+        Anonymous:             0 kB
+        ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
+        Pss:                   0 kB
+        Anonymous:             0 kB
+
+        """
+    #expect(
+        text(maps().rollup(bytes(host))) == """
+            00400000-00701000 ---p 00000000 00:00 0                                  [rollup]
+            Pss:                  15 kB
+            Pss_Dirty:             9 kB
+            Pss_Anon:              6 kB
+            Pss_File:              6 kB
+            Pss_Shmem:             3 kB
+            Anonymous:             6 kB
+
+            """)
+}
+
+@Test func nodesOfTheGuestsMappingsOnly() {
+    var record = ProcessRecord()
+    record.heapStart = 0x60_0000
+    record.heapEnd = 0x60_1000
+    let hostMaps = """
+        00400000-00452000 r-xp 00000000 08:02 173521                             /root-of-guest/a b
+        00600000-00601000 rw-p 00000000 00:00 0 
+        555555554000-555555556000 r--p 00000000 fe:00 254163                     /usr/bin/vmrun
+        555555560000-555555570000 rw-p 00000000 00:00 0                          [heap]
+
+        """
+    let host = """
+        00400000 default file=/root-of-guest/a\\040b mapped=4 N0=4 kernelpagesize_kB=4
+        00600000 default anon=1 dirty=1 N0=1 kernelpagesize_kB=4
+        555555554000 default file=/usr/bin/vmrun mapped=2 N0=2 kernelpagesize_kB=4
+        555555560000 default heap anon=3 N0=3 kernelpagesize_kB=4
+
+        """
+    #expect(
+        text(NUMAMapsText(maps: maps(record)).rewrite(bytes(host), maps: bytes(hostMaps))) == """
+            00400000 default file=/a\\040b mapped=4 N0=4 kernelpagesize_kB=4
+            00600000 default heap anon=1 dirty=1 N0=1 kernelpagesize_kB=4
+
+            """)
+}
+
+@Test func locksOfMembersOnly() {
+    let host = """
+        1: POSIX  ADVISORY  WRITE 10 fd:00:77 0 EOF
+        1: -> POSIX  ADVISORY  READ 11 fd:00:77 0 EOF
+        2: FLOCK  ADVISORY  WRITE 12 fd:00:78 0 EOF
+        3: FLOCK  ADVISORY  READ 10 00:1b:500 0 EOF
+        4: OFDLCK ADVISORY  WRITE -1 fd:00:79 0 EOF
+        5: POSIX  ADVISORY  READ 11 fd:00:80 5 9
+        broken
+
+        """
+    #expect(
+        text(LocksText(isMember: { $0 == 10 || $0 == 11 }, own: bytes("00:1b:500")).rewrite(bytes(host))) == """
+            1: POSIX  ADVISORY  WRITE 10 fd:00:77 0 EOF
+            1: -> POSIX  ADVISORY  READ 11 fd:00:77 0 EOF
+            2: POSIX  ADVISORY  READ 11 fd:00:80 5 9
+
+            """)
+}
+
+@Test func entriesOfSystemFiles() {
+    let entries = SystemEntries(entries: ["stat", "sys/a/b", "sys/net/", "sys/z"])
+    for (path, match) in [
+        ("stat", SystemEntries.Match.file), ("sys", .directory), ("sys/a", .directory), ("sys/a/b", .file), ("sys/net", .tree),
+        ("sys/net/core/x", .tree), ("sys/z", .file),
+    ] {
+        #expect(entries.find(bytes(path)[...]) == match, "\(path)")
+    }
+    for path in ["sta", "stats", "sys/ne", "sys/nets", "sys/a/bc", "sys/z/x", "s"] {
+        #expect(entries.find(bytes(path)[...]) == nil, "\(path)")
+    }
+    #expect(entries.names(in: []).map { text($0.name) } == ["stat", "sys"])
+    #expect(entries.names(in: bytes("sys")[...]).map { text($0.name) } == ["a", "net", "z"])
+    // What lies in one directory stands together, or it would be listed twice.
+    for list in [SystemEntries.proc, SystemEntries.sys] {
+        for entry in list.entries {
+            var directory = [UInt8](entry)[...]
+            while let parent = directory.splitLast?.directory {
+                let names = list.names(in: parent).map { text($0.name) }
+                #expect(Set(names).count == names.count, "\(text(Array(parent)))")
+                directory = parent
+            }
+        }
+    }
+}
+
+@Test func pathsAreNormalizedByTheirText() {
+    for (path, result) in [("/a/../b", "/b"), ("/a/./b/", "/a/b"), ("/../..", ""), ("/sys/x/cpu0/../../node/node0", "/sys/node/node0")] {
+        #expect(text(bytes(path).lexicallyNormalized) == result)
+    }
+}
+
 @Test func statCountsFieldsBehindTheName() {
     let host = "42 (a) R (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 20 0 9 0 777 5000000 300 "
         + "18446744073709551615 11 12 13 0 0 0 0 5 6 0 0 0 17 0 0 0 0 0 0 31 32 33 34 35 36 37 0\n"
@@ -131,12 +251,21 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     var memory = MapsText.Summary()
     memory.total = 0x10000
     let status = ProcessStatusText(
-        record: record, memory: memory, threads: 2, highestDescriptor: 64, blocked: 1, parent: { $0 + 1000 })
+        record: record, memory: memory, own: ResidentPages(anonymous: 3, file: 2, shared: 1), threads: { 2 },
+        highestDescriptor: { 64 }, blocked: 1, parent: { $0 + 1000 })
     #expect(
         text(status.stat(bytes(host)))
             == "42 (a) R (b) S 1001 2 3 4 5 6 7 8 9 10 11 12 13 14 20 0 2 0 777 65536 16 "
             + "18446744073709551615 101 102 103 0 0 0 1 5 1030 0 0 0 17 0 0 0 0 0 0 104 105 106 107 108 109 110 0\n")
     #expect(text(status.statm(bytes("900 300 50 10 0 20 0\n"))) == "16 16 16 0 0 0 0\n")
+    // Without vmrun's own pages.
+    #expect(text(status.statm(bytes("900 14 9 10 0 20 0\n"))) == "16 8 6 0 0 0 0\n")
+    #expect(text(status.statm(bytes("900 4 2 10 0 20 0\n"))) == "16 0 0 0 0 0 0\n")
+    #expect(
+        text(status.status(bytes("VmRSS:\t 44 kB\nRssAnon:\t 16 kB\nRssFile:\t 20 kB\nRssShmem:\t 3 kB\n")))
+            == "VmRSS:\t      20 kB\nRssAnon:\t       4 kB\nRssFile:\t      12 kB\nRssShmem:\t       0 kB\n")
+    #expect(text(status.sched(bytes("a, #threads: 9) (42, #threads: 7)\n---\n"))) == "a, #threads: 9) (42, #threads: 2)\n---\n")
+    #expect(text(status.sched(bytes("nothing like it\n"))) == "nothing like it\n")
     let shown = text(status.status(bytes("Name:\tx\nPPid:\t7\nFDSize:\t8192\nVmPeak:\t 200 kB\nVmSize:\t 100 kB\nThreads:\t7\n")))
     #expect(shown == "Name:\tx\nPPid:\t1007\nFDSize:\t128\nVmPeak:\t     164 kB\nVmSize:\t      64 kB\nThreads:\t2\n")
 }
@@ -168,6 +297,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
             root: bytes("/opt/rootfs"),
             binds: [SyntheticConfiguration.Bind(host: bytes("/srv/data"), guest: bytes("/mnt"), readOnly: true)],
             arena: 0..<1))
+    #expect(text(view.mountstats(fromMountinfo: bytes(host))).hasPrefix("device /dev/vda mounted on / with fstype ext4\n"))
     #expect(
         text(view.mounts(fromMountinfo: bytes(host))) == """
             /dev/vda / ext4 rw,relatime,discard 0 0

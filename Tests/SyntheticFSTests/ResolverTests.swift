@@ -52,6 +52,7 @@ extension HostProcessTests {
         private func read(_ path: String) throws -> String {
             let descriptor = try open(path)
             defer { close(descriptor) }
+            if system.mayBeSynthetic(descriptor) { try system.prepareRead(descriptor, atStart: true) }
             return text(readAll(descriptor))
         }
 
@@ -69,7 +70,7 @@ extension HostProcessTests {
         @Test func linksToObjects() throws {
             let file = try open("/file")
             defer { close(file) }
-            #expect(system.readlink(bytes("\(me)/fd/\(file)")).map(text) == "/file")
+            #expect((try? system.readlink(bytes("\(me)/fd/\(file)"))).map(text) == "/file")
             let again = try open("/dev/fd/\(file)")
             defer { close(again) }
             #expect(files.guestPath(ofDescriptor: again).map(text) == "/file")
@@ -86,7 +87,7 @@ extension HostProcessTests {
         @Test func workingDirectoryInTheTree() throws {
             for path in ["/proc/self", "fd", "../.."] {
                 try files.withPathBytes(bytes(path)) { (path) throws(GuestErrno) in try self.files.changeDirectory(path) }
-                #expect(system.readlink(bytes("\(me)/cwd")) == (try files.guestWorkingDirectory()))
+                #expect(try system.readlink(bytes("\(me)/cwd")) == (files.guestWorkingDirectory()))
             }
             #expect(text(try files.guestWorkingDirectory()) == "/proc")
             #expect(try read("self/comm") == hostContents("/proc/self/comm"))
@@ -94,7 +95,7 @@ extension HostProcessTests {
             #expect(throws: GuestErrno.ENOENT) { try self.open("../../etc/passwd") }
             #expect(try read("../file") == "")
             try files.withPathBytes(bytes("/")) { (path) throws(GuestErrno) in try self.files.changeDirectory(path) }
-            #expect(system.readlink(bytes("\(me)/cwd")).map(text) == "/")
+            #expect((try? system.readlink(bytes("\(me)/cwd"))).map(text) == "/")
         }
     }
 }

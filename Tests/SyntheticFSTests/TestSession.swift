@@ -16,6 +16,7 @@ final class TestSession: SessionDirectory, PathTranslator {
     func record(of process: Int32) -> ProcessRecord? { processRecord }
     func executablePath(of process: Int32) -> [UInt8]? { executable }
     func isGuestThread(_ thread: Int32, of process: Int32) -> Bool { true }
+    func process(ofGuestThread thread: Int32) -> Int32? { nil }
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64? { nil }
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]? { nil }
 
@@ -28,9 +29,12 @@ final class TestSession: SessionDirectory, PathTranslator {
         return directory
     }
 
-    func makeFileSystem(sharedMemory: SharedMemoryDirectory = SharedMemoryDirectory()) -> SyntheticFileSystem {
+    func makeFileSystem(
+        sharedMemory: SharedMemoryDirectory = SharedMemoryDirectory(), showsMachine: Bool = false
+    ) -> SyntheticFileSystem {
         let system = SyntheticFileSystem(
-            configuration: SyntheticConfiguration(root: [UInt8]("/"), binds: [], arena: 0x1_0000..<0x8000_0000_0000),
+            configuration: SyntheticConfiguration(
+                root: [UInt8]("/"), binds: [], arena: 0x1_0000..<0x8000_0000_0000, showsMachine: showsMachine),
             session: self, sharedMemory: sharedMemory)
         system.translator = self
         return system
@@ -54,6 +58,7 @@ func readAll(_ descriptor: Int32, step: Int = 4096) -> [UInt8] {
 func contents(_ system: SyntheticFileSystem, _ path: String) throws -> String {
     let descriptor = try system.open(bytes(path), flags: O_RDONLY)
     defer { close(descriptor) }
+    try system.prepareRead(descriptor, atStart: true)
     return text(readAll(descriptor))
 }
 

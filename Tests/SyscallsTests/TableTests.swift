@@ -79,7 +79,9 @@ import Testing
     @Test func forwardedArgumentsAreAllCheckable() {
         for row in Self.rows {
             switch row.handler {
-            case .forward, .transfer, .readTransfer, .readVector, .newDescriptor, .duplicate, .changeFile, .changeThread: break
+            case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .copyFrom, .newDescriptor,
+                .duplicate, .changeFile, .changeThread:
+                break
             default: continue
             }
             for index in 0..<6 {
@@ -93,11 +95,20 @@ import Testing
 
     /// The unrolled shape: descriptor, buffer, its length, at most one number more.
     @Test func transfersHaveTheirShape() {
-        for row in Self.rows where row.handler == .transfer || row.handler == .readTransfer {
+        for row in Self.rows where [.transfer, .readTransfer, .writeTransfer].contains(row.handler) {
             #expect(row.kind(0) == .fd && row.kind(2) == .value, "\(row.name)")
             #expect(row.kind(1) == .input(2) || row.kind(1) == .output(2), "\(row.name)")
             #expect(row.kind(4) == .none, "\(row.name)")
             #expect(row.handler != .readTransfer || row.kind(1) == .output(2), "\(row.name)")
+            #expect(row.handler != .writeTransfer || row.kind(1) == .input(2), "\(row.name)")
+        }
+    }
+
+    /// The argument behind the source of a copy points to an offset.
+    @Test func copiesHaveTheirShape() {
+        for row in Self.rows {
+            guard case .copyFrom(let source) = row.handler else { continue }
+            #expect(row.kind(source) == .fd && row.kind(source + 1) == .updates(.long), "\(row.name)")
         }
     }
 

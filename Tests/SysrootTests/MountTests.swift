@@ -21,7 +21,7 @@ final class FakeTree: SyntheticTree {
         case "/proc", "/proc/7": .directory
         case "/proc/self": .symbolicLink(target: Array("7".utf8))
         case "/proc/root": .symbolicLink(target: Array("/".utf8))
-        case "/proc/7/status": .file
+        case "/proc/7/status": .file(isWritable: false)
         case "/proc/magic": .magicLink(hostPath: Array(magic.utf8))
         case "/proc/null": .passThrough(hostPath: Array("/dev/null".utf8))
         case "/proc/host": .hostDirectory(hostPath: Array(hostDirectory.utf8))
@@ -50,7 +50,7 @@ final class FakeTree: SyntheticTree {
     }
 
     func stat(_ path: [UInt8], into status: UnsafeMutablePointer<stat>) throws(GuestErrno) { throw .ENOENT }
-    func readlink(_ path: [UInt8]) -> [UInt8]? { nil }
+    func readlink(_ path: [UInt8]) throws(GuestErrno) -> [UInt8] { throw .EINVAL }
     func mayPatch(device: UInt64) -> Bool { false }
     func patch(_ status: UnsafeMutablePointer<stat>, ofDescriptor descriptor: Int32) -> Bool { false }
 }

@@ -16,7 +16,7 @@ import tempfile
 
 SUITE = "bookworm"
 VARIANT = "minbase"
-INCLUDE = ["perl", "python3", "procps", "file", "bc", "xz-utils", "ncurses-bin"]
+INCLUDE = ["perl", "python3", "procps", "psmisc", "lsof", "file", "bc", "xz-utils", "ncurses-bin"]
 # Debian's own files only: what differs from one debootstrap to the next would differ between tests.
 RECIPE = " ".join([SUITE, VARIANT, *INCLUDE, "1"])
 

@@ -2,7 +2,7 @@ extension SyscallTable {
     /// Numbers 0 to 127.
     @usableFromInline static let rows000: InlineArray<128, SyscallRow> = [
         SyscallRow(0, "read", .fd, .output(2), .value, by: .readTransfer),
-        SyscallRow(1, "write", .fd, .input(2), .value, by: .transfer),
+        SyscallRow(1, "write", .fd, .input(2), .value, by: .writeTransfer),
         SyscallRow(2, "open", .path, .value, .value, by: .open),
         SyscallRow(3, "close", .fd),
         SyscallRow(4, "stat", .path, .writes(.stat), by: .stat),
@@ -21,9 +21,9 @@ extension SyscallTable {
             16, "ioctl", .fd, .value, .special, by: .ioctl, .partial,
             "by an allow list: terminals, sockets, files, block sizes; what changes devices EPERM, TIOCSTI EIO, others ENOTTY"),
         SyscallRow(17, "pread64", .fd, .output(2), .value, .value, by: .readTransfer),
-        SyscallRow(18, "pwrite64", .fd, .input(2), .value, .value, by: .transfer),
+        SyscallRow(18, "pwrite64", .fd, .input(2), .value, .value, by: .writeTransfer),
         SyscallRow(19, "readv", .fd, .iovec(count: 2), .value, by: .readVector),
-        SyscallRow(20, "writev", .fd, .iovec(count: 2), .value),
+        SyscallRow(20, "writev", .fd, .iovec(count: 2), .value, by: .writeVector),
         SyscallRow(21, "access", .path, .value, by: .access),
         SyscallRow(22, "pipe", .writes(.fd_pair), by: .pipe),
         SyscallRow(23, "select", .fdCount, .fdSet(count: 0), .fdSet(count: 0), .fdSet(count: 0), .updates(.timeval)),

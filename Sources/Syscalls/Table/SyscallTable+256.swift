@@ -49,7 +49,7 @@ extension SyscallTable {
         SyscallRow(293, "pipe2", .writes(.fd_pair), .value, by: .pipe2),
         SyscallRow(294, "inotify_init1", .value, by: .newDescriptor),
         SyscallRow(295, "preadv", .fd, .iovec(count: 2), .value, .value, .value, by: .readVector),
-        SyscallRow(296, "pwritev", .fd, .iovec(count: 2), .value, .value, .value),
+        SyscallRow(296, "pwritev", .fd, .iovec(count: 2), .value, .value, .value, by: .writeVector),
         SyscallRow(297, "rt_tgsigqueueinfo", .pid, .pid, .signal, .reads(.siginfo), by: .rt_tgsigqueueinfo),
         SyscallRow(298, "perf_event_open", by: .refuse(.EPERM), .refused, "EPERM: the counters would count vmrun and the host"),
         SyscallRow(
@@ -87,7 +87,7 @@ extension SyscallTable {
         SyscallRow(325, "mlock2", .range(1), .value, .value, by: .mlock2),
         SyscallRow(326, "copy_file_range", .fd, .updates(.long), .fd, .updates(.long), .value, .value, by: .moveData),
         SyscallRow(327, "preadv2", .fd, .iovec(count: 2), .value, .value, .value, .value, by: .readVector),
-        SyscallRow(328, "pwritev2", .fd, .iovec(count: 2), .value, .value, .value, .value),
+        SyscallRow(328, "pwritev2", .fd, .iovec(count: 2), .value, .value, .value, .value, by: .writeVector),
         SyscallRow(329, "pkey_mprotect", .range(1), .value, .value, .value, by: .pkey_mprotect),
         SyscallRow(330, "pkey_alloc", by: .refuse(.ENOSPC), .refused, "ENOSPC, as on a processor without protection keys"),
         SyscallRow(331, "pkey_free", by: .refuse(.EINVAL), .refused, "EINVAL: no key can have been allocated"),
