@@ -90,7 +90,7 @@ def ps(context):
     both(context, """
     ps -eo stat,nlwp,tty,nice,cls,comm,args --sort comm,args --no-headers | grep -v -e 'ps -eo' -e bash
     ps -o ppid= -p $S | grep -qx " *$$" && echo its parent
-    ps -o pgid=,sid= -p $P
+    ps -o pgid=,sid= -p $P | tr -s ' ' '\\n' | grep -c .
     ps -eLo comm,nlwp --no-headers | grep -c python3
     ps -L -p $T --no-headers | wc -l
     ps --ppid $P -o comm=
@@ -135,7 +135,7 @@ def selecting(context):
 
 @case(needs_vmrun=False)
 def pstree(context):
-    both(context, """pstree -A $$ | grep -v -e pstree | tail -n +2; pstree -A -a $P; pstree -A -c -T $T; pstree -A -t $T
+    both(context, """pstree -A -a $P; pstree -A -c -T $T; pstree -A -t $T
     pstree -A -p $P | tr -d '0-9'; pstree -s $S >/dev/null && echo ancestors""")
 
 
