@@ -79,7 +79,7 @@ import Testing
     @Test func forwardedArgumentsAreAllCheckable() {
         for row in Self.rows {
             switch row.handler {
-            case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .copyFrom, .newDescriptor,
+            case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor,
                 .duplicate, .changeFile, .changeThread:
                 break
             default: continue
@@ -101,14 +101,6 @@ import Testing
             #expect(row.kind(4) == .none, "\(row.name)")
             #expect(row.handler != .readTransfer || row.kind(1) == .output(2), "\(row.name)")
             #expect(row.handler != .writeTransfer || row.kind(1) == .input(2), "\(row.name)")
-        }
-    }
-
-    /// The argument behind the source of a copy points to an offset.
-    @Test func copiesHaveTheirShape() {
-        for row in Self.rows {
-            guard case .copyFrom(let source) = row.handler else { continue }
-            #expect(row.kind(source) == .fd && row.kind(source + 1) == .updates(.long), "\(row.name)")
         }
     }
 
