@@ -38,7 +38,7 @@ enum MoveCalls {
         if offset < 0 { throw .EINVAL }
         let data = thread.scratch.at(Scratch.vector).hostArgument
         // What has no text cannot be moved.
-        if try synthetic.prepareRead(Int32(truncatingIfNeeded: source), atStart: offset == 0) != nil { throw .EINVAL }
+        if try thread.process.synthetic.prepareRead(Int32(truncatingIfNeeded: source), atStart: offset == 0) != nil { throw .EINVAL }
         let size = thread.hostCall(Int(SYS_pread64), source, data, count, UInt64(offset))
         guard size > 0 else { return size }
         let result = thread.hostCall(Int(SYS_write), target, data, UInt64(size))
