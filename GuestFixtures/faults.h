@@ -3,6 +3,7 @@
 #define FAULTS_H
 
 #include "check.h"
+#include "machine.h"
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -16,7 +17,7 @@ static void fault_handler(int signal, siginfo_t *info, void *context)
     (void)signal;
     fault_info = *info;
 #ifdef __x86_64__
-    fault_rip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    fault_rip = CONTEXT_PC((ucontext_t *)context);
 #else
     fault_rip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
 #endif

@@ -159,22 +159,22 @@ static void beyond_what_there_is(void)
                                       0x0100000000000000, 0xffffffffff600000};
     for (size_t i = 0; i < sizeof HINTS / sizeof *HINTS; i++) {
         bytes p = map_at(AT(HINTS[i]), 2 * PAGE, 0);
-        CHECK(p != MAP_FAILED && (uintptr_t)p < 1UL << 47);
+        CHECK(p != MAP_FAILED && (uintptr_t)p < USER_TOP);
         stamp(p, 2 * PAGE);
         unmap(p, 2 * PAGE);
         CHECK_ERROR(map_at(AT(HINTS[i]), PAGE, MAP_FIXED), ENOMEM);
         CHECK_ERROR(map_at(AT(HINTS[i]), PAGE, MAP_FIXED_NOREPLACE), ENOMEM);
     }
     /* At the very end of user space, and beyond the first 47 bits. */
-    for (uintptr_t hint = (1UL << 47) - 4 * PAGE; hint <= (1UL << 47) + PAGE; hint += PAGE) {
+    for (uintptr_t hint = (USER_TOP) - 4 * PAGE; hint <= (1UL << 47) + PAGE; hint += PAGE) {
         bytes p = map_at(AT(hint), 8 * PAGE, 0);
         CHECK(p != MAP_FAILED);
         stamp(p, 8 * PAGE);
         unmap(p, 8 * PAGE);
     }
     CHECK_ERROR(map_at(AT(0x10000000), ~0UL << 12, 0), ENOMEM);
-    CHECK_ERROR(map_at(AT(0x10000000), 1UL << 47, 0), ENOMEM);
-    CHECK_ERROR(map_at(AT(0x10000000), 1UL << 47, MAP_FIXED), ENOMEM);
+    CHECK_ERROR(map_at(AT(0x10000000), USER_TOP, 0), ENOMEM);
+    CHECK_ERROR(map_at(AT(0x10000000), USER_TOP, MAP_FIXED), ENOMEM);
     CHECK_ERROR(map_at(AT(0x10000000), 0, 0), EINVAL);
 }
 
@@ -194,10 +194,12 @@ static void unhinted_mappings_are_not_disturbed(void)
         CHECK(next_unhinted(64 * MIB) == before_large);
         unmap(wanted, PAGE);
     }
+#ifdef MAP_32BIT
     bytes low = map_at(NULL, PAGE, MAP_32BIT);
     CHECK((uintptr_t)low < 0x80000000);
     CHECK(next_unhinted(PAGE) == before);
     unmap(low, PAGE);
+#endif
     CHECK(next_unhinted(PAGE) == before && next_unhinted(64 * MIB) == before_large);
 }
 

@@ -58,7 +58,7 @@ static void sorted_and_disjoint(void)
 static void what_is_listed_is_taken(void)
 {
     read_maps();
-    for (int i = 0; i < count && ranges[i].start < 1UL << 47; i++) {
+    for (int i = 0; i < count && ranges[i].start < USER_TOP; i++) {
         errno = 0;
         bytes p = map_as(AT(ranges[i].start), PAGE, PROT_NONE, RESERVE | MAP_FIXED_NOREPLACE);
         CHECK(p == MAP_FAILED);

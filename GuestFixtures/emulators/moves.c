@@ -57,7 +57,7 @@ static void over_what_is_there(void)
     CHECK_ERROR(move(target, 4 * PAGE, 4 * PAGE, FIXED, target + 32 * PAGE + 1), EINVAL);
     CHECK_ERROR(move(target, 4 * PAGE, 4 * PAGE, MREMAP_FIXED, target + 32 * PAGE), EINVAL);
     CHECK_ERROR(move(target, 4 * PAGE, 4 * PAGE, FIXED, AT(0xffff800000000000)), EINVAL);
-    CHECK_ERROR(move(target, 4 * PAGE, 4 * PAGE, FIXED, AT(1UL << 47)), EINVAL);
+    CHECK_ERROR(move(target, 4 * PAGE, 4 * PAGE, FIXED, AT(USER_TOP)), EINVAL);
     CHECK_ERROR(move(target + 64 * PAGE, 4 * PAGE, 4 * PAGE, FIXED, target + 32 * PAGE), EFAULT);
     CHECK(is_stamped(target, 4 * PAGE));
     unmap(target, 16 * PAGE);
@@ -119,8 +119,7 @@ static void a_shared_mapping_twice(void)
     low[PAGE + 8] = 77;
     CHECK_EQ(source[PAGE + 8], 77);
     CHECK_OK(mprotect(low, 4 * PAGE, PROT_READ | PROT_EXEC));
-    const unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3};
-    memcpy(source + 2 * PAGE, code, sizeof code);
+    write_function(source + 2 * PAGE, 42);
     CHECK_EQ(((int (*)(void))(low + 2 * PAGE))(), 42);
     CHECK_FAULT(write_fault, low, SIGSEGV, SEGV_ACCERR);
     unmap(source, 4 * PAGE);
@@ -131,8 +130,7 @@ static void a_shared_mapping_twice(void)
 static void code_that_moves(void)
 {
     bytes source = map_as(NULL, PAGE, RW | PROT_EXEC, ANONYMOUS), low = free_place(0x60000000, 0x70000000, MIB, PAGE);
-    const unsigned char code[] = {0xb8, 7, 0, 0, 0, 0xc3};
-    memcpy(source, code, sizeof code);
+    write_function(source, 7);
     CHECK_EQ(((int (*)(void))source)(), 7);
     for (int i = 0; i < 10; i++) {
         CHECK(move(source, PAGE, PAGE, FIXED, low) == low);

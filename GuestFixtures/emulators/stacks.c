@@ -91,9 +91,17 @@ __attribute__((noinline)) static void descend(int depth)
 /* Calls a function with its stack pointer elsewhere, as an emulator does that runs a program in its own process. */
 static void call_on(bytes top, void (*function)(int), int argument)
 {
+#if defined(__x86_64__)
     __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
                      : : "r"(top), "r"(function), "D"(argument)
                      : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+#else
+    register long x0 __asm__("x0") = argument;
+    __asm__ volatile("mov x19, sp\n\tmov sp, %1\n\tblr %2\n\tmov sp, x19"
+                     : "+r"(x0) : "r"(top), "r"(function)
+                     : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
+                       "x18", "x19", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "memory", "cc");
+#endif
 }
 
 static void code_runs_on_it(void)

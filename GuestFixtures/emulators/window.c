@@ -83,13 +83,6 @@ static void kept_by_a_child(void)
     unmap(WINDOW, window);
 }
 
-/* mov $n, %eax; ret */
-static void write_function(bytes at, int n)
-{
-    const unsigned char code[] = {0xb8, (unsigned char)n, 0, 0, 0, 0xc3};
-    memcpy(at, code, sizeof code);
-}
-
 static int call_fault(void *address)
 {
     return FAULT_OF(((void (*)(void))address)());
@@ -99,7 +92,7 @@ static void code_runs_in_it(void)
 {
     CHECK(map_as(WINDOW, window, RW | PROT_EXEC, ANONYMOUS) == WINDOW);
     for (int i = 0; i < 8; i++) {
-        bytes at = WINDOW + i * window / 8 + i;
+        bytes at = WINDOW + i * window / 8 + i * FUNCTION_SIZE;
         write_function(at, i + 1);
         CHECK_EQ(((int (*)(void))at)(), i + 1);
         write_function(at, i + 100);

@@ -30,7 +30,7 @@ static void arguments_are_checked(void)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     CHECK_ERROR(mmap(NULL, 0, PROT_READ, flags, -1, 0), EINVAL);
-    CHECK_ERROR(mmap(NULL, 1UL << 47, PROT_READ, flags | MAP_NORESERVE, -1, 0), ENOMEM);
+    CHECK_ERROR(mmap(NULL, USER_TOP, PROT_READ, flags | MAP_NORESERVE, -1, 0), ENOMEM);
     CHECK_ERROR(mmap(NULL, -1UL, PROT_READ, flags, -1, 0), ENOMEM);
     CHECK_ERROR(syscall(SYS_mmap, NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
     CHECK_ERROR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, -1, 0), EBADF);

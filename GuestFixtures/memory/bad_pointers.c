@@ -11,6 +11,14 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+/* Calls that architectures after x86-64 do without. */
+#if defined(__x86_64__)
+#define EFAULT_OF_OLD(name, ...) CHECK_ERROR(syscall(SYS_##name, __VA_ARGS__), EFAULT)
+#else
+#define EFAULT_OF_OLD(name, ...) no_call(0, __VA_ARGS__)
+static void no_call(int first, ...) { (void)first; }
+#endif
+
 static unsigned char *page;      /* one good page with nothing behind it */
 static unsigned char *read_only; /* one that cannot be written */
 static void *bad[7];
@@ -35,16 +43,16 @@ static void paths(void)
 {
     struct stat status;
     for (int i = 0; i < BAD; i++) {
-        CHECK_ERROR(syscall(SYS_open, bad[i], O_RDONLY), EFAULT);
+        EFAULT_OF_OLD(open, bad[i], O_RDONLY);
         CHECK_ERROR(syscall(SYS_openat, AT_FDCWD, bad[i], O_RDONLY), EFAULT);
-        CHECK_ERROR(syscall(SYS_stat, bad[i], &status), EFAULT);
+        EFAULT_OF_OLD(stat, bad[i], &status);
         CHECK_ERROR(syscall(SYS_chdir, bad[i]), EFAULT);
-        CHECK_ERROR(syscall(SYS_unlink, bad[i]), EFAULT);
-        CHECK_ERROR(syscall(SYS_rename, "/nonexistent-1", bad[i]), EFAULT);
+        EFAULT_OF_OLD(unlink, bad[i]);
+        EFAULT_OF_OLD(rename, "/nonexistent-1", bad[i]);
         CHECK_ERROR(syscall(SYS_execve, bad[i], NULL, NULL), EFAULT);
-        CHECK_ERROR(syscall(SYS_mkdir, bad[i], 0755), EFAULT);
-        CHECK_ERROR(syscall(SYS_symlink, bad[i], "/nonexistent-2"), EFAULT);
-        CHECK_ERROR(syscall(SYS_access, bad[i], 0), EFAULT);
+        EFAULT_OF_OLD(mkdir, bad[i], 0755);
+        EFAULT_OF_OLD(symlink, bad[i], "/nonexistent-2");
+        EFAULT_OF_OLD(access, bad[i], 0);
     }
 }
 
@@ -58,11 +66,11 @@ static void a_path_up_to_the_edge(void)
     CHECK(S_ISDIR(status.st_mode));
     /* Without the zero byte it runs into nothing. */
     path[1] = '/';
-    CHECK_ERROR(syscall(SYS_stat, path, &status), EFAULT);
+    EFAULT_OF_OLD(stat, path, &status);
     /* Too long is another error, but only when it can be read that far. */
     static char longest[5000];
     memset(longest, 'x', sizeof longest - 1);
-    CHECK_ERROR(syscall(SYS_stat, longest, &status), ENAMETOOLONG);
+    CHECK_ERROR(stat(longest, &status), ENAMETOOLONG);
 }
 
 static void outputs(void)
@@ -71,18 +79,18 @@ static void outputs(void)
     CHECK_OK(pipe(pipes));
     struct timeval zero = {0, 0};
     for (int i = 0; i < BAD; i++) {
-        CHECK_ERROR(syscall(SYS_stat, "/", bad[i]), EFAULT);
+        EFAULT_OF_OLD(stat, "/", bad[i]);
         CHECK_ERROR(syscall(SYS_fstat, 0, bad[i]), EFAULT);
         CHECK_ERROR(syscall(SYS_uname, bad[i]), EFAULT);
         CHECK_ERROR(syscall(SYS_statfs, "/", bad[i]), EFAULT);
         CHECK_ERROR(syscall(SYS_getcwd, bad[i], 100), EFAULT);
         CHECK_ERROR(syscall(SYS_getdents64, fd, bad[i], 1000), EFAULT);
-        CHECK_ERROR(syscall(SYS_readlink, "/proc/self", bad[i], 100), EFAULT);
+        EFAULT_OF_OLD(readlink, "/proc/self", bad[i], 100);
         CHECK_ERROR(syscall(SYS_getrandom, bad[i], 16, 0), EFAULT);
         CHECK_ERROR(syscall(SYS_pipe2, bad[i], 0), EFAULT);
         if (bad[i]) {
             CHECK_ERROR(syscall(SYS_gettimeofday, bad[i], NULL), EFAULT);
-            CHECK_ERROR(syscall(SYS_select, 1, bad[i], NULL, NULL, &zero), EFAULT);
+            EFAULT_OF_OLD(select, 1, bad[i], NULL, NULL, &zero);
             CHECK_ERROR(syscall(SYS_nanosleep, bad[i], NULL), EFAULT);
             CHECK_ERROR(syscall(SYS_rt_sigaction, SIGUSR1, bad[i], NULL, 8), EFAULT);
             CHECK_ERROR(syscall(SYS_rt_sigprocmask, SIG_BLOCK, bad[i], NULL, 8), EFAULT);
@@ -93,10 +101,10 @@ static void outputs(void)
         CHECK_ERROR(syscall(SYS_getrlimit, 0, bad[i]), EFAULT);
         CHECK_ERROR(syscall(SYS_getrusage, 0, bad[i]), EFAULT);
         CHECK_ERROR(syscall(SYS_sysinfo, bad[i]), EFAULT);
-        CHECK_ERROR(syscall(SYS_poll, bad[i], 1, 0), EFAULT);
+        EFAULT_OF_OLD(poll, bad[i], 1, 0);
         CHECK_ERROR(syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, bad[i]), EFAULT);
     }
-    CHECK_ERROR(syscall(SYS_stat, "/", page + PAGE - 8), EFAULT);
+    EFAULT_OF_OLD(stat, "/", page + PAGE - 8);
     CHECK_ERROR(syscall(SYS_uname, read_only), EFAULT);
     CHECK_ERROR(syscall(SYS_getcwd, read_only, 100), EFAULT);
     close(fd);

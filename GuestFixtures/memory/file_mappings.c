@@ -118,7 +118,8 @@ static void offsets(void)
 
 static void executed_from_a_file(void)
 {
-    static const unsigned char code[] = {0xb8, 0x2a, 0, 0, 0, 0xc3};
+    unsigned char code[FUNCTION_SIZE];
+    write_function(code, 42);
     write_file(temporary("code"), code, sizeof code);
     int fd = open(temporary("code"), O_RDONLY);
     void *p = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);

@@ -132,12 +132,13 @@ static void above_the_top(void)
 {
     CHECK_ERROR(map_at((void *)0xffff800000000000, PAGE, MAP_FIXED), ENOMEM);
     unsigned char *p = map_at((void *)0xffff800000000000, PAGE, 0);
-    CHECK(p != MAP_FAILED && (uintptr_t)p < 1UL << 47);
+    CHECK(p != MAP_FAILED && (uintptr_t)p < USER_TOP);
     munmap(p, PAGE);
 }
 
 static void in_32_bits(void)
 {
+#ifdef MAP_32BIT
     unsigned char *blocks[8];
     for (int i = 0; i < 8; i++) {
         blocks[i] = map_at(NULL, 3 * PAGE, MAP_32BIT);
@@ -154,6 +155,7 @@ static void in_32_bits(void)
     CHECK((uintptr_t)p < 0x80000000);
     munmap(p, PAGE);
     CHECK_ERROR(map_at(NULL, 3UL << 30, MAP_32BIT | MAP_NORESERVE), ENOMEM);
+#endif
 }
 
 static void top_down(void)

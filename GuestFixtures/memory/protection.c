@@ -60,9 +60,8 @@ static void reservations(void)
 
 static void execution(void)
 {
-    static const unsigned char code[] = {0xb8, 0x2a, 0, 0, 0, 0xc3}; /* mov $42, %eax; ret */
     unsigned char *p = map(2 * PAGE, PROT_READ | PROT_WRITE);
-    memcpy(p, code, sizeof code);
+    write_function(p, 42);
     int (*function)(void) = (int (*)(void))(uintptr_t)p;
     CHECK_EQ(FAULT_OF(function()), SIGSEGV);
     CHECK_EQ(fault_info.si_code, SEGV_ACCERR);
@@ -73,17 +72,17 @@ static void execution(void)
     CHECK_FAULT(write_fault, p, SIGSEGV, SEGV_ACCERR);
     /* Written anew, executed anew. */
     CHECK_OK(mprotect(p, PAGE, PROT_READ | PROT_WRITE));
-    p[1] = 43;
+    write_function(p, 43);
     CHECK_EQ(FAULT_OF(function()), SIGSEGV);
     CHECK_OK(mprotect(p, PAGE, PROT_READ | PROT_EXEC));
     CHECK_EQ(function(), 43);
     /* Code and data on neighbouring pages, as a JIT has them. */
     CHECK_WRITABLE(p + PAGE);
-    memcpy(p + PAGE, code, sizeof code);
+    write_function(p + PAGE, 42);
     CHECK_EQ(FAULT_OF(((int (*)(void))(uintptr_t)(p + PAGE))()), SIGSEGV);
     CHECK_EQ(function(), 43);
     CHECK_OK(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
-    p[1] = 44;
+    write_function(p, 44);
     CHECK_EQ(function(), 44);
     CHECK_EQ(((int (*)(void))(uintptr_t)(p + PAGE))(), 42);
 }

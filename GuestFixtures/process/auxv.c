@@ -1,5 +1,12 @@
 /* The auxiliary vector is complete and true. */
 #include "check.h"
+#include "machine.h"
+
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#else
+#define MACHINE EM_AARCH64
+#endif
 #include <elf.h>
 #include <link.h>
 #include <sys/auxv.h>
@@ -89,7 +96,7 @@ static void random_bytes(void)
 
 static void strings(void)
 {
-    CHECK_STR((char *)value(AT_PLATFORM), "x86_64");
+    CHECK_STR((char *)value(AT_PLATFORM), MACHINE_NAME);
     CHECK_STR((char *)value(AT_EXECFN), arguments[0]);
 }
 
@@ -108,6 +115,7 @@ static void numbers(void)
 
 static void processor(void)
 {
+#if defined(__x86_64__)
     unsigned a = 1, b = 0, c = 0, d = 0;
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     /* AT_HWCAP is CPUID 1 EDX as the kernel sees it; what every x86-64 processor has must be there. */
@@ -119,15 +127,23 @@ static void processor(void)
         __asm__ volatile("rdfsbase %0" : "=r"(base));
         CHECK(base != 0);
     }
+#else
+    /* Floating point and vectors, which every arm64 processor for Linux has. */
+    CHECK_EQ(value(AT_HWCAP) & 3, 3);
+#endif
 }
 
 static void vdso(void)
 {
+#if defined(__aarch64__)
+    /* A kernel may be built without one; a guest of a KVM that cannot share the host's counter has none either. */
+    if (getauxval(AT_SYSINFO_EHDR) == 0) return;
+#endif
     unsigned char *image = (unsigned char *)value(AT_SYSINFO_EHDR);
     CHECK_EQ((uintptr_t)image % PAGE, 0);
     if (!image) return;
     CHECK(memcmp(image, ELFMAG, SELFMAG) == 0);
-    CHECK_EQ(((Elf64_Ehdr *)image)->e_machine, EM_X86_64);
+    CHECK_EQ(((Elf64_Ehdr *)image)->e_machine, MACHINE);
     CHECK_EQ(((Elf64_Ehdr *)image)->e_type, ET_DYN);
 }
 

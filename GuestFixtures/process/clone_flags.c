@@ -1,5 +1,6 @@
 /* What clone(2)'s sharing flags mean without CLONE_VM and without CLONE_THREAD's usual companions. */
 #include "check.h"
+#include "machine.h"
 
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -194,9 +195,7 @@ static volatile int thread_tid, closed = -1;
 
 static long raw(long number, long a, long b, long c)
 {
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-    return result;
+    return in_place(number, a, b, c, 0, 0);
 }
 
 static int close_and_leave(void *argument)

@@ -1,5 +1,6 @@
 /* What of a process goes over an exec and what does not: threads, timers, names, attributes. And an exec that fails. */
 #include "check.h"
+#include "machine.h"
 #include <elf.h>
 #include <link.h>
 #include <limits.h>
@@ -169,8 +170,7 @@ static void set_attributes(void)
     CHECK_OK(syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &parameters));
     umask(0123);
     CHECK_OK(chdir("/"));
-    unsigned control = 0x5f80 & ~0x200u;
-    __asm__ volatile("ldmxcsr %0" : : "m"(control));
+    set_floating_control(FLOATING_CONTROL_OTHER);
     CHECK(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 }
 
@@ -198,9 +198,7 @@ static void attributes_found(void)
     CHECK_EQ(CPU_COUNT(&set), 1);
     CHECK_EQ(syscall(SYS_sched_getscheduler, 0), SCHED_BATCH);
     CHECK_EQ(umask(0), 0123);
-    unsigned control;
-    __asm__ volatile("stmxcsr %0" : "=m"(control));
-    CHECK_EQ(control, 0x1f80);
+    CHECK_EQ(floating_control(), FLOATING_CONTROL_USUAL);
     struct rlimit stack;
     getrlimit(RLIMIT_STACK, &stack);
     CHECK(stack.rlim_cur >= 8 << 20);
@@ -284,14 +282,20 @@ struct program {
 static struct program sound(void)
 {
     /* exit_group(7) */
+#if defined(__x86_64__)
     static const unsigned char code[] = {0xb8, 0xe7, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05};
+    enum { MACHINE = EM_X86_64 };
+#else
+    static const uint32_t code[] = {0xd2800bc8, 0xd28000e0, 0xd4000001};
+    enum { MACHINE = EM_AARCH64 };
+#endif
     struct program program = {0};
     memcpy(program.header.e_ident, ELFMAG, SELFMAG);
     program.header.e_ident[EI_CLASS] = ELFCLASS64;
     program.header.e_ident[EI_DATA] = ELFDATA2LSB;
     program.header.e_ident[EI_VERSION] = EV_CURRENT;
     program.header.e_type = ET_EXEC;
-    program.header.e_machine = EM_X86_64;
+    program.header.e_machine = MACHINE;
     program.header.e_version = EV_CURRENT;
     program.header.e_entry = 0x400000 + offsetof(struct program, code);
     program.header.e_phoff = offsetof(struct program, segments);

@@ -1,5 +1,6 @@
 /* End in the way that the arguments say: a status, or a signal. For tests of vmrun's own status. */
 #include "check.h"
+#include "machine.h"
 #include <sys/resource.h>
 
 int main(int argc, char **argv)
@@ -19,7 +20,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "abort") == 0) abort();
     if (strcmp(argv[1], "fault") == 0) *(volatile int *)8 = 1;
     if (strcmp(argv[1], "spin") == 0) {
-        for (;;) __asm__ volatile("pause");
+        for (;;) relax();
     }
     if (strcmp(argv[1], "spin-with-calls") == 0) {
         for (;;) syscall(SYS_getppid);

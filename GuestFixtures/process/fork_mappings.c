@@ -196,9 +196,10 @@ static void the_thread_itself(void)
     handled = 0;
     pthread_kill(pthread_self(), SIGUSR1);
     double values[8] = {1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5}, copies[8];
+    long pid;
+#if defined(__x86_64__)
     unsigned control = 0x3f80, control_now = 0, usual = 0x1f80;
     unsigned short x87 = 0x27f, x87_now = 0;
-    long pid;
     __asm__ volatile("ldmxcsr %5\n\tfldcw %6\n\t"
                      "movupd (%4), %%xmm0\n\tmovupd 16(%4), %%xmm5\n\tmovupd 32(%4), %%xmm10\n\tmovupd 48(%4), %%xmm15\n\t"
                      "mov $57, %%eax\n\tsyscall\n\t"
@@ -209,10 +210,25 @@ static void the_thread_itself(void)
                      : "rcx", "r11", "memory", "xmm0", "xmm5", "xmm10", "xmm15");
     unsigned short x87_usual = 0x37f;
     __asm__ volatile("fldcw %0" : : "m"(x87_usual));
+#else
+    unsigned long control = 0xc00000, control_now = 0, usual = 0;
+    register long x8 __asm__("x8") = SYS_clone, x0 __asm__("x0") = SIGCHLD, x1 __asm__("x1") = 0, x2 __asm__("x2") = 0;
+    register long x3 __asm__("x3") = 0, x4 __asm__("x4") = 0;
+    __asm__ volatile("msr fpcr, %4\n\tldr q0, [%2]\n\tldr q5, [%2, #16]\n\tldr q10, [%2, #32]\n\tldr q31, [%2, #48]\n\t"
+                     "svc #0\n\t"
+                     "str q0, [%3]\n\tstr q5, [%3, #16]\n\tstr q10, [%3, #32]\n\tstr q31, [%3, #48]\n\t"
+                     "mrs %1, fpcr\n\tmsr fpcr, %5"
+                     : "+r"(x0), "=&r"(control_now)
+                     : "r"(values), "r"(copies), "r"(control), "r"(usual), "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+                     : "memory", "v0", "v5", "v10", "v31");
+    pid = x0;
+#endif
     if (pid == 0) check_failures = 0;
     CHECK(memcmp(values, copies, sizeof values) == 0);
     CHECK_EQ(control_now, control);
+#if defined(__x86_64__)
     CHECK_EQ(x87_now, x87);
+#endif
     CHECK_OK(sigaltstack(NULL, &seen));
     CHECK(seen.ss_sp == alternate);
     sigprocmask(SIG_SETMASK, NULL, &now);

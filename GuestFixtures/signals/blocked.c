@@ -1,6 +1,7 @@
 /* Blocked signals of every number, those that faults use too: they are pending, are read, are waited for, and reach a thread that
    has them open. And calls work while everything is blocked. */
 #include "check.h"
+#include "machine.h"
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -311,8 +312,13 @@ static void the_stack_grows_for_a_frame(void)
     for (uintptr_t size = 300000; size < 1500000; size += 300000) {
         frame = 0;
         long result, self = getpid();
+#if defined(__x86_64__)
         __asm__ volatile("mov %%rsp, %%rbx\n sub %2, %%rsp\n mov $62, %%eax\n mov $10, %%esi\n syscall\n mov %%rbx, %%rsp"
                          : "=a"(result) : "D"(self), "r"(size) : "rbx", "rsi", "rcx", "r11", "memory");
+#else
+        __asm__ volatile("mov x19, sp\n sub sp, x19, %2\n mov x8, #129\n mov x0, %1\n mov x1, #10\n svc #0\n mov sp, x19\n mov %0, x0"
+                         : "=r"(result) : "r"(self), "r"(size) : "x0", "x1", "x8", "x19", "memory");
+#endif
         CHECK_EQ(result, 0);
         CHECK(frame != 0);
     }

@@ -1,5 +1,6 @@
 /* Whether a process that a signal ends dumped core: as its limit and its own wish have it. The file itself is of no interest. */
 #include "check.h"
+#include "machine.h"
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,7 +23,7 @@ static void by_raise(int number)
 static void by_fault(int number)
 {
     if (number == SIGSEGV) *(volatile int *)8 = 1;
-    else __asm__ volatile("ud2");
+    else __asm__ volatile(ILLEGAL_INSTRUCTION);
 }
 
 /* Ends a child and says what its parent sees. */

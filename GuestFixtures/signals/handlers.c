@@ -1,5 +1,6 @@
 /* How a handler runs: on which stack, with which mask, nested, and what it may change on return. */
 #include "check.h"
+#include "machine.h"
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -205,12 +206,21 @@ static void edit_the_context(int number, siginfo_t *info, void *pointer)
     (void)number;
     (void)info;
     ucontext_t *context = pointer;
+#if defined(__x86_64__)
     CHECK_EQ(context->uc_mcontext.gregs[REG_RBX], 0x1111);
     CHECK_EQ(context->uc_mcontext.gregs[REG_R12], 0x2222);
     context->uc_mcontext.gregs[REG_RBX] = 0x3333;
     context->uc_mcontext.gregs[REG_R15] = 0x4444;
     context->uc_mcontext.gregs[REG_EFL] |= 1; /* carry */
     context->uc_mcontext.gregs[REG_RIP] += 2; /* past ud2 */
+#else
+    CHECK_EQ(context->uc_mcontext.regs[19], 0x1111);
+    CHECK_EQ(context->uc_mcontext.regs[20], 0x2222);
+    context->uc_mcontext.regs[19] = 0x3333;
+    context->uc_mcontext.regs[28] = 0x4444;
+    context->uc_mcontext.pstate |= 1 << 29; /* carry */
+    context->uc_mcontext.pc += 4;           /* past udf */
+#endif
     sigaddset(&context->uc_sigmask, SIGTERM);
 }
 
@@ -220,6 +230,7 @@ static void what_a_handler_changes(void)
     sigaction(SIGILL, &action, NULL);
     uint64_t rbx = 0, r15 = 0;
     uint8_t carry = 0;
+#if defined(__x86_64__)
     __asm__ volatile("mov $0x1111, %%rbx\n\t"
                      "mov $0x2222, %%r12\n\t"
                      "xor %%r15, %%r15\n\t"
@@ -231,6 +242,11 @@ static void what_a_handler_changes(void)
                      : "=&r"(rbx), "=&r"(r15), "=&r"(carry)
                      :
                      : "rbx", "r12", "r15", "cc", "memory");
+#else
+    __asm__ volatile("mov x19, #0x1111\n\tmov x20, #0x2222\n\tmov x28, #0\n\tcmn x20, #0\n\tudf #0\n\t"
+                     "cset %w2, cs\n\tmov %0, x19\n\tmov %1, x28"
+                     : "=&r"(rbx), "=&r"(r15), "=&r"(carry) : : "x19", "x20", "x28", "cc", "memory");
+#endif
     CHECK_EQ(rbx, 0x3333);
     CHECK_EQ(r15, 0x4444);
     CHECK_EQ(carry, 1);
@@ -248,19 +264,22 @@ static void look(int number, siginfo_t *info, void *pointer)
     (void)number;
     (void)info;
     ucontext_t *context = pointer;
-    seen_rip = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    seen_rsp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
-    CHECK_EQ(context->uc_mcontext.gregs[REG_CSGSFS] & 0xffff, 0x33);
+    seen_rip = CONTEXT_PC(context);
+    seen_rsp = CONTEXT_SP(context);
     CHECK_EQ((uintptr_t)pointer % 8, 0);
+#if defined(__x86_64__)
+    CHECK_EQ(context->uc_mcontext.gregs[REG_CSGSFS] & 0xffff, 0x33);
     CHECK_EQ((uintptr_t)context->uc_mcontext.fpregs % 64, 0);
     /* The frame leaves the 128 bytes below the stack pointer alone. */
     CHECK((uintptr_t)pointer < seen_rsp - 128);
+#endif
 }
 
 static void the_red_zone(void)
 {
     struct sigaction action = {.sa_sigaction = look, .sa_flags = SA_SIGINFO};
     sigaction(SIGUSR1, &action, NULL);
+#if defined(__x86_64__)
     uint64_t kept = 0, result = 0, target = (uint64_t)getpid();
     __asm__ volatile("movq $0x77, -8(%%rsp)\n\t"
                      "movq $0x88, -128(%%rsp)\n\t"
@@ -276,6 +295,9 @@ static void the_red_zone(void)
                      : "rax", "rcx", "rdi", "rsi", "r11", "memory", "cc");
     CHECK_EQ(kept, 0x77 + 0x88);
     CHECK_EQ(result, 0);
+#else
+    raise(SIGUSR1);
+#endif
     CHECK(seen_rip != 0);
 }
 

@@ -27,7 +27,13 @@ static void registers_survive(void)
         int until = ticks + 40;
         while (ticks < until) {
             long value = values[i], rounds = 20000;
+#if defined(__x86_64__)
             __asm__ volatile("1: dec %1\n\tjnz 1b" : "+a"(value), "+r"(rounds));
+#else
+            register long x0 __asm__("x0") = value;
+            __asm__ volatile("1: subs %1, %1, #1\n\tb.ne 1b" : "+r"(x0), "+r"(rounds) : : "cc");
+            value = x0;
+#endif
             CHECK_EQ(value, values[i]);
             if (check_failures) break;
         }

@@ -1,5 +1,6 @@
 /* Many signals at a busy program: none lost that must not be, no register touched, no call broken. */
 #include "check.h"
+#include "machine.h"
 #include <sys/time.h>
 
 static volatile sig_atomic_t count;
@@ -9,7 +10,11 @@ static void handler(int number)
     (void)number;
     count++;
     /* Whatever a handler does to these must not be seen outside. */
+#if defined(__x86_64__)
     __asm__ volatile("xorps %%xmm0, %%xmm0; xorps %%xmm7, %%xmm7; fninit" ::: "xmm0", "xmm7");
+#else
+    __asm__ volatile("movi v0.2d, #0; movi v7.2d, #0; movi v16.2d, #0" ::: "v0", "v7", "v16");
+#endif
 }
 
 static void handle(int number)
@@ -32,6 +37,7 @@ static void registers_in_a_loop(void)
     while (count < 300) {
         uint64_t sum = 0, expected = 0;
         /* A sum in registers that nobody else has a copy of. */
+#if defined(__x86_64__)
         __asm__ volatile("xor %%rbx, %%rbx\n\t"
                          "mov $7, %%r8\n\tmov $11, %%r9\n\tmov $13, %%r10\n\tmov $17, %%r11\n\t"
                          "mov $19, %%r12\n\tmov $23, %%r13\n\tmov $29, %%r14\n\tmov $31, %%r15\n\t"
@@ -43,6 +49,19 @@ static void registers_in_a_loop(void)
                          : "=m"(sum)
                          :
                          : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc");
+#else
+        __asm__ volatile("mov x0, #0\n\t"
+                         "mov x9, #7\n\tmov x10, #11\n\tmov x11, #13\n\tmov x16, #17\n\t"
+                         "mov x17, #19\n\tmov x20, #23\n\tmov x28, #29\n\tmov x30, #31\n\t"
+                         "mov x1, #20000\n\t"
+                         "1: add x0, x0, x9\n\tadd x0, x0, x10\n\tadd x0, x0, x11\n\tadd x0, x0, x16\n\t"
+                         "add x0, x0, x17\n\tadd x0, x0, x20\n\tadd x0, x0, x28\n\tadd x0, x0, x30\n\t"
+                         "subs x1, x1, #1\n\tb.ne 1b\n\t"
+                         "str x0, %0\n\t"
+                         : "=m"(sum)
+                         :
+                         : "x0", "x1", "x9", "x10", "x11", "x16", "x17", "x20", "x28", "x30", "cc");
+#endif
         expected = 20000UL * (7 + 11 + 13 + 17 + 19 + 23 + 29 + 31);
         if (sum != expected) CHECK_EQ(sum, expected);
     }

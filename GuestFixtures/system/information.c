@@ -1,5 +1,6 @@
 /* What the system says of itself: names, memory, time, limits, random bytes. */
 #include "check.h"
+#include "machine.h"
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -13,7 +14,7 @@ static void names(void)
     struct utsname name;
     CHECK_OK(uname(&name));
     CHECK_STR(name.sysname, "Linux");
-    CHECK_STR(name.machine, "x86_64");
+    CHECK_STR(name.machine, MACHINE_NAME);
     CHECK(atoi(name.release) >= 3);
     CHECK(strlen(name.nodename) > 0);
     char host[300];

@@ -1,5 +1,6 @@
 /* More threads than one virtual machine has processors for, and threads after many vforks. */
 #include "check.h"
+#include "machine.h"
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -40,7 +41,7 @@ static void all_at_once(void)
 static void execution_ends_everywhere(void)
 {
     unsigned char *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memcpy(code, "\xb8\x2a\x00\x00\x00\xc3", 6); /* mov $42, %eax; ret */
+    write_function(code, 42);
     mprotect(code, PAGE, PROT_READ | PROT_EXEC);
     CHECK_EQ(((int (*)(void))code)(), 42);
     mprotect(code, PAGE, PROT_READ);

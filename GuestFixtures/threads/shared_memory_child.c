@@ -1,6 +1,7 @@
 /* Children that share their parent's memory while both run: clone(2) with CLONE_VM, without CLONE_VFORK and CLONE_THREAD. The
  * child has no thread-local storage of its own, so it calls nothing of libc's: system calls only. */
 #include "check.h"
+#include "machine.h"
 
 #include <linux/futex.h>
 #include <sched.h>
@@ -18,10 +19,7 @@ static char stacks[8][STACK] __attribute__((aligned(16)));
 /* A system call that leaves errno, which is the parent's, alone. */
 static long raw(long number, long a, long b, long c, long d)
 {
-    long result;
-    register long r10 __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-    return result;
+    return in_place(number, a, b, c, d, 0);
 }
 
 static void wait_word(volatile int *word, int value)
@@ -161,7 +159,7 @@ static int wait_for_ever(void *argument)
     (void)argument;
     set_word(&gate, 1);
     while (gate)
-        raw(SYS_pause, 0, 0, 0, 0);
+        raw(SYS_ppoll, 0, 0, 0, 0);
     return 0;
 }
 
@@ -237,7 +235,7 @@ static int unmap_for_both(void *page)
 static int fork_once(void *argument)
 {
     (void)argument;
-    long pid = raw(SYS_fork, 0, 0, 0, 0);
+    long pid = raw(SYS_clone, SIGCHLD, 0, 0, 0);
     if (pid == 0) {
         gate = 99; /* In a copy. */
         raw(SYS_exit_group, 5, 0, 0, 0);

@@ -43,7 +43,7 @@ static void all_at_once(void)
     static pthread_t threads[COUNT];
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
-    CHECK_EQ(pthread_attr_setstacksize(&attributes, 64 << 10), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&attributes, 128 << 10), 0);
     here = going = 0;
     for (long i = 0; i < COUNT; i++) {
         int error = pthread_create(&threads[i], &attributes, meet, (void *)i);
@@ -93,7 +93,7 @@ static void ended_together(void)
     if (pid == 0) {
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, 64 << 10);
+        pthread_attr_setstacksize(&attributes, 128 << 10);
         here = going = 0;
         for (long i = 0; i < COUNT; i++) {
             pthread_t thread;

@@ -65,6 +65,8 @@ class Fixture:
     timeout: float = 30
     unprivileged: bool = False
     alone: bool = False
+    #: The only processor that it is about (`x86_64`); by default it is about any.
+    machine: str | None = None
     #: The case that runs this fixture instead of the usual test.
     run_by: str | None = None
     skip: str | None = None
