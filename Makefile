@@ -17,12 +17,12 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## install the apt packages that are missing
 	@Tests/Tools/setup.sh
@@ -51,6 +51,12 @@ conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v
 test-svm: build/vmrun fixtures ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
 	@Tests/Tools/setup.sh qemu-system-x86 cpio xz-utils
 	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
+
+aarch64: build/vmrun-aarch64 ## build the release binary for arm64, build/vmrun-aarch64
+
+test-arm64: build/vmrun-aarch64 ## the fixtures, built for arm64, on emulated arm64 hosts with and without VHE; ARGS='-k NAME' selects
+	@Tests/Tools/setup.sh qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@$(PYTHON) Tests/Tools/arm64_tests.py $(ARGS)
 
 test-cpython: build/vmrun ## CPython's own tests, compared with native test by test; ARGS='-k NAME MODULE...' selects
 	@Tests/Tools/setup.sh python3.11 libpython3.11-testsuite
@@ -93,13 +99,23 @@ syscall-docs: build/syscall-docs ## regenerate docs/syscalls.md from the system 
 	@mkdir -p docs && $< > build/syscalls.md && mv build/syscalls.md docs/syscalls.md
 
 clean: ## remove everything that was built (not the cached roots)
-	rm -rf build .build/embedded $(UNIT_SCRATCH)
+	rm -rf build .build/embedded .build/aarch64 $(UNIT_SCRATCH)
 
 # SwiftPM decides what is out of date, so both products are always asked for. What it says goes to
 # stderr: `make run CMD=...` prints only what the guest prints.
 build/vmrun: swift setup
 	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product vmrun >&2
 	@Tests/Tools/install_release.sh .build/embedded/release/vmrun $@
+
+# C library and headers are those of Debian's cross packages; libelf is that of its arm64 packages, unpacked beside the build.
+build/vmrun-aarch64: swift build/aarch64
+	@Tests/Tools/setup.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@VMRUN_EMBEDDED=1 VMRUN_AARCH64=$(abspath $(dir $(SWIFT))../lib/swift/embedded) $(SWIFT) build -c release \
+	    --triple aarch64-none-none-elf --disable-local-rpath --scratch-path .build/aarch64 --product vmrun >&2
+	@STRIP=aarch64-linux-gnu-strip Tests/Tools/install_release.sh .build/aarch64/release/vmrun $@
+
+build/aarch64: Tests/Tools/arm64_packages.py | setup
+	@$(PYTHON) Tests/Tools/arm64_packages.py $@ libelf-dev zlib1g-dev && touch $@
 
 build/syscall-docs: build/vmrun
 	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product syscall-docs >&2

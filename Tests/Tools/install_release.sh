@@ -16,5 +16,5 @@ fi
 
 mkdir -p "$(dirname "$target")"
 # Replaced by a rename: a running vmrun keeps its file, and nobody sees half a binary.
-strip -o "$target.new" "$linked"
+"${STRIP:-strip}" -o "$target.new" "$linked"
 cmp -s "$target.new" "$target" && rm "$target.new" || mv "$target.new" "$target"

@@ -1,4 +1,4 @@
-"""The kernel of the emulated host: the distribution's own package, unpacked once into the user's cache."""
+"""The kernel of an emulated x86-64 host: the distribution's own package, unpacked once into the user's cache."""
 
 import fcntl
 import lzma
@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import tempfile
 
-#: In the order in which they are loaded. The distribution's kernel has KVM as modules.
-MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd"]
 #: Raised when what is kept in the cache changes.
 RECIPE = "1"
 
@@ -23,7 +21,7 @@ def cache_folder():
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "vmrun"
 
 
-def kernel():
+def amd64_kernel(modules):
     """The folder that holds `vmlinuz` and the modules, fetched on first use."""
     folder = cache_folder() / f"svm-kernel-{RECIPE}"
     if not folder.is_dir():
@@ -32,11 +30,11 @@ def kernel():
             # Two checkouts may want it at once; the second finds what the first made.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.is_dir():
-                fetch(folder)
+                fetch(folder, modules)
     return folder
 
 
-def fetch(folder):
+def fetch(folder, modules):
     """Download and unpack beside folder, then rename: an interrupted try leaves nothing that looks finished."""
     package = newest_package()
     with tempfile.TemporaryDirectory(prefix=folder.name + ".", dir=folder.parent) as name:
@@ -48,7 +46,7 @@ def fetch(folder):
         new.mkdir()
         [image] = (work / "unpacked/boot").glob("vmlinuz-*")
         shutil.copy(image, new / "vmlinuz")
-        for module in MODULES:
+        for module in modules:
             [path] = (work / "unpacked").rglob(f"{module}.ko*")
             content = lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes()
             (new / f"{module}.ko").write_bytes(content)

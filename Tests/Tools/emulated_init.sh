@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first process of the emulated host: loads KVM, runs the jobs of /jobs, switches the machine off.
-# What the machine says goes to the first serial port, the results to the second, one line each:
+# The first process of an emulated host: loads KVM, runs the jobs of /jobs, switches the machine off.
+# What the machine says goes to its console, the results to the port that /settings names, one line each:
 #     RESULT name uptime native-status native-output native-errors vmrun-status vmrun-output vmrun-errors
 # (output and errors in base64, "-" for nothing). Before the result of a job that does not end, for each of vmrun's threads:
 #     WAITS name pid/tid comm syscall-and-registers signals-pending-blocked kernel-functions
@@ -15,16 +15,13 @@ mount -t tmpfs -o mode=1777 tmp /tmp
 for name in fd/0:stdin fd/1:stdout fd/2:stderr fd:fd; do ln -s "/proc/self/${name%:*}" "/dev/${name#*:}"; done
 mkdir /tmp/t
 ip link set lo up
-stty -F /dev/ttyS1 raw -echo
-exec 3> /dev/ttyS1
 . /settings
+stty -F /dev/$report raw -echo
+exec 3> /dev/$report
 
-insmod /modules/irqbypass.ko
-insmod /modules/ccp.ko
-insmod /modules/kvm.ko
-insmod /modules/kvm-amd.ko npt=$npt
+said=$(. /load)
 chmod 666 /dev/kvm
-echo "HOST $(uname -r) npt=$(cat /sys/module/kvm_amd/parameters/npt) uptime=$(cut -d' ' -f1 /proc/uptime)" >&3
+echo "HOST $(uname -r) $said uptime=$(cut -d' ' -f1 /proc/uptime)" >&3
 
 encoded() {
     if [ -s "$1" ]; then head -c 20000 "$1" | base64 -w 0; else printf -- -; fi
