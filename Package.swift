@@ -5,10 +5,16 @@
 import PackageDescription
 
 let embedded = Context.environment["VMRUN_EMBEDDED"] == "1"
+// VMRUN_AARCH64=LIBRARIES builds it for aarch64 Linux: `swift build --triple aarch64-none-none-elf`, see the Makefile. LIBRARIES is
+// the toolchain's folder of Embedded Swift libraries. C library and headers are those of Debian's cross packages.
+let aarch64Libraries = Context.environment["VMRUN_AARCH64"]
+let aarch64Headers = ["/usr/aarch64-linux-gnu/include", "\(Context.packageDirectory)/build/aarch64/usr/include"]
 
 let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
-] + (embedded ? [
+] + (aarch64Libraries != nil ? [
+    .unsafeFlags(aarch64Headers.flatMap { ["-Xcc", "-isystem", "-Xcc", $0] }),
+] : []) + (embedded ? [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
     // Swift 6.3 names the static objects it makes of constant array literals by function and running number. In Embedded
@@ -20,11 +26,17 @@ let swiftSettings: [SwiftSetting] = [
 let cSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]),
-] + (embedded ? [.define("VMRUN_OWN_HEAP")] : [])
+] + (embedded ? [.define("VMRUN_OWN_HEAP")] : []) + (aarch64Libraries != nil ? [
+    .unsafeFlags(["--target=aarch64-linux-gnu", "-fPIE"] + aarch64Headers.flatMap { ["-isystem", $0] }),
+] : [])
 
 // -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md.
 let staticLink: [LinkerSetting] = embedded ? [
-    .unsafeFlags([
+    .unsafeFlags(aarch64Libraries.map { libraries in [
+        "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-gnu", "-Xclang-linker", "-static-pie", "-Xlinker",
+        "--gc-sections", "-Xlinker", "\(libraries)/aarch64-none-none-elf/libswiftUnicodeDataTables.a",
+        "-L\(Context.packageDirectory)/build/aarch64/usr/lib/aarch64-linux-gnu",
+    ] } ?? [
         "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
     ]),
     // Embedded Swift does not extract the module map's link directives.

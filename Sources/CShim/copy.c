@@ -14,33 +14,48 @@
 
 #define ROUTINE(name) \
     extern const char vmrun_##name##_begin[], vmrun_##name##_insn[], vmrun_##name##_fault[], vmrun_##name##_slow[]
+
 ROUTINE(copy);
 ROUTINE(zero);
 ROUTINE(store32);
 ROUTINE(load32);
 ROUTINE(exchange32);
 
-// Not a table of pointers: a position-independent image would have to relocate it.
-#define FIND(ip, condition, answer)                                                         \
-    do {                                                                                    \
-        if (condition(ip, copy)) return (uintptr_t)vmrun_copy_##answer;                     \
-        if (condition(ip, zero)) return (uintptr_t)vmrun_zero_##answer;                     \
-        if (condition(ip, store32)) return (uintptr_t)vmrun_store32_##answer;               \
-        if (condition(ip, load32)) return (uintptr_t)vmrun_load32_##answer;                 \
-        if (condition(ip, exchange32)) return (uintptr_t)vmrun_exchange32_##answer;         \
-        return 0;                                                                           \
-    } while (0)
-#define AT_INSTRUCTION(ip, name) ((ip) == (uintptr_t)vmrun_##name##_insn)
-#define BETWEEN(ip, name) ((ip) >= (uintptr_t)vmrun_##name##_begin && (ip) <= (uintptr_t)vmrun_##name##_insn)
+#define BETWEEN(ip, first, last) ((ip) >= (uintptr_t)vmrun_##first && (ip) < (uintptr_t)vmrun_##last)
 
 uintptr_t vmrun_copy_fixup(uintptr_t ip)
 {
-    FIND(ip, AT_INSTRUCTION, fault);
+#if defined(__aarch64__)
+    // Words that fault are gone through again byte by byte.
+    extern const char vmrun_copy_bytes[], vmrun_zero_bytes[];
+    if (BETWEEN(ip, copy_insn, copy_bytes)) return (uintptr_t)vmrun_copy_bytes;
+    if (BETWEEN(ip, zero_insn, zero_bytes)) return (uintptr_t)vmrun_zero_bytes;
+#endif
+    if (BETWEEN(ip, copy_insn, copy_fault)) return (uintptr_t)vmrun_copy_fault;
+    if (BETWEEN(ip, zero_insn, zero_fault)) return (uintptr_t)vmrun_zero_fault;
+    if (BETWEEN(ip, store32_insn, store32_fault)) return (uintptr_t)vmrun_store32_fault;
+    if (BETWEEN(ip, load32_insn, load32_fault)) return (uintptr_t)vmrun_load32_fault;
+    if (BETWEEN(ip, exchange32_insn, exchange32_fault)) return (uintptr_t)vmrun_exchange32_fault;
+    return 0;
 }
+
+#if defined(__aarch64__)
+extern const char vmrun_exchange32_store[];
+#define EXCHANGE32_LAST vmrun_exchange32_store
+#else
+#define EXCHANGE32_LAST vmrun_exchange32_insn
+#endif
 
 uintptr_t vmrun_copy_slow_path(uintptr_t ip)
 {
-    FIND(ip, BETWEEN, slow);
+    if (BETWEEN(ip, copy_begin, copy_fault)) return (uintptr_t)vmrun_copy_slow;
+    if (BETWEEN(ip, zero_begin, zero_fault)) return (uintptr_t)vmrun_zero_slow;
+    // Single accesses: behind their last instruction they are done.
+    if (ip >= (uintptr_t)vmrun_store32_begin && ip <= (uintptr_t)vmrun_store32_insn) return (uintptr_t)vmrun_store32_slow;
+    if (ip >= (uintptr_t)vmrun_load32_begin && ip <= (uintptr_t)vmrun_load32_insn) return (uintptr_t)vmrun_load32_slow;
+    if (ip >= (uintptr_t)vmrun_exchange32_begin && ip <= (uintptr_t)EXCHANGE32_LAST)
+        return (uintptr_t)vmrun_exchange32_slow;
+    return 0;
 }
 
 // What the assembly goes on with where a fault would be deadly. The kernel's own copy between two ranges of one process

@@ -21,9 +21,8 @@
 struct kernel_sigaction {
     uintptr_t handler;
     unsigned long flags;
-#if defined(__x86_64__)
+    // arm64 has it too, and goes through the vDSO where it is not set.
     void (*restorer)(void);
-#endif
     uint64_t mask;
 };
 
@@ -48,6 +47,7 @@ __asm__(".text\n"
         ".size vmrun_restorer, . - vmrun_restorer\n");
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.gregs[REG_RIP])
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.gregs[REG_RAX])
+#define CONTEXT_NUMBER(c) ((c)->uc_mcontext.gregs[REG_RAX])
 
 #define CONTEXT_IS_PAGE_FAULT_AT(c, address) \
     ((c)->uc_mcontext.gregs[REG_TRAPNO] == 14 && (uintptr_t)(c)->uc_mcontext.gregs[REG_CR2] == (address))
@@ -61,8 +61,16 @@ static int call_was_made(const ucontext_t *context)
 #elif defined(__aarch64__)
 #define CONTEXT_IP(c) (*(uintptr_t *)&(c)->uc_mcontext.pc)
 #define CONTEXT_RESULT(c) (*(long *)&(c)->uc_mcontext.regs[0])
+#define CONTEXT_NUMBER(c) ((c)->uc_mcontext.regs[8])
 #define CONTEXT_IS_PAGE_FAULT_AT(c, address) ((uintptr_t)(c)->uc_mcontext.fault_address == (address))
-#define CONTEXT_IS_PROTECTION_FAULT(c) 0
+#define CONTEXT_IS_PROTECTION_FAULT(c) ((void)(c), 0)
+
+// The kernel gives back every register but the result, so a call that it has rewound looks like one that is about to be made.
+// The latter is an instant; what is taken for a rewound call then is a signal that came before the call.
+static int call_was_made(const ucontext_t *context)
+{
+    return (uintptr_t)context->uc_mcontext.pc == (uintptr_t)vmrun_isc_syscall;
+}
 #endif
 
 // Signals whose default action vmrun replaces by a sentence where the fault was its own.
@@ -189,7 +197,7 @@ static void handler(int signal, siginfo_t *info, void *opaque)
         return;
     if (!call_was_made(context)) {
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_unstarted;
-    } else if (CONTEXT_RESULT(context) == SYS_restart_syscall) {
+    } else if (CONTEXT_NUMBER(context) == SYS_restart_syscall) {
         // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
@@ -278,8 +286,9 @@ void vmrun_set_host_mask(uint64_t mask)
         // Before the mask opens: a handler that runs from then on sets it again.
         if (!blocks_faults)
             vmrun_faults_blocked = 0;
-        if (vmrun_guest_syscall((const volatile uint32_t *)&thread->captured, SYS_rt_sigprocmask, args) !=
-            VMRUN_UNSTARTED)
+        long result = vmrun_guest_syscall((const volatile uint32_t *)&thread->captured, SYS_rt_sigprocmask, args);
+        // The kernel never restarts it: a kick came in the instant before the call (arm64's call_was_made).
+        if (result != VMRUN_UNSTARTED && result != VMRUN_ERESTART)
             return;
         vmrun_faults_blocked = 1;
     }

@@ -47,8 +47,8 @@ public struct HostAuxiliaryValues {
     /// The values that the host kernel gave this process.
     public static func current() -> HostAuxiliaryValues {
         var values = HostAuxiliaryValues()
-        values.hwcap = value(AuxiliaryKey.hwcap)
-        values.hwcap2 = value(AuxiliaryKey.hwcap2)
+        values.hwcap = value(AuxiliaryKey.hwcap) & GuestArchitecture.shownCapabilities
+        values.hwcap2 = value(AuxiliaryKey.hwcap2) & GuestArchitecture.shownCapabilities2
         values.hwcap3 = value(AuxiliaryKey.hwcap3)
         values.hwcap4 = value(AuxiliaryKey.hwcap4)
         values.minimalSignalStack = value(AuxiliaryKey.minsigstksz)

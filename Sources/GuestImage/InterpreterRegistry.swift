@@ -1,7 +1,7 @@
 import LinuxABI
 
 /// Which translator runs the programs of a foreign machine, as binfmt_misc does on a host. What is not registered is looked for
-/// where distributions install qemu-user: in the guest's root, then on the host.
+/// where distributions install qemu-user, and box64: in the guest's root, then on the host.
 public struct InterpreterRegistry: Equatable {
     private struct Entry: Equatable {
         let name: [UInt8]
@@ -83,10 +83,12 @@ public struct InterpreterRegistry: Equatable {
         return nil
     }
 
-    /// Where Debian and others put qemu-user.
+    /// Where Debian and others put qemu-user; and before it box64, which knows one machine and is faster.
     private static func usualPaths(_ name: StaticString) -> [[UInt8]] {
         let name = name.withUTF8Buffer { Array($0) }
-        return [
+        let others: [[UInt8]] =
+            name == Array("x86_64".utf8) ? [Array("/usr/local/bin/box64".utf8), Array("/usr/bin/box64".utf8)] : []
+        return others + [
             Array("/usr/bin/qemu-".utf8) + name + Array("-static".utf8), Array("/usr/bin/qemu-".utf8) + name,
             Array("/usr/libexec/qemu-binfmt/".utf8) + name + Array("-binfmt-P".utf8),
         ]

@@ -5,14 +5,6 @@ struct MapFlags: OptionSet {
     static let MAP_PRIVATE = MapFlags(rawValue: 2)
     static let MAP_FIXED = MapFlags(rawValue: 0x10)
     static let MAP_ANONYMOUS = MapFlags(rawValue: 0x20)
-    #if arch(x86_64)
-    static let MAP_32BIT = MapFlags(rawValue: 0x40)
-    static let MAP_ABOVE4G = MapFlags(rawValue: 0x80)
-    #else
-    // Bits without a meaning elsewhere.
-    static let MAP_32BIT = MapFlags([])
-    static let MAP_ABOVE4G = MapFlags([])
-    #endif
     static let MAP_GROWSDOWN = MapFlags(rawValue: 0x100)
     static let MAP_LOCKED = MapFlags(rawValue: 0x2000)
     static let MAP_NORESERVE = MapFlags(rawValue: 0x4000)

@@ -9,7 +9,7 @@ public final class VirtualMachine {
     public init(_ system: KVMSystem) throws(HostError) {
         self.system = system
         let result = try Host.call(
-            Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), retryOnInterrupt: true)
+            Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), MachineType.value(system), retryOnInterrupt: true)
         descriptor = InternalDescriptors.adoptForMachine(Int32(result))
         if descriptor < 0 { throw HostError(EMFILE) }
     }

@@ -38,12 +38,4 @@ public enum WireStructure: UInt8, CaseIterable {
         case .utsname: 390
         }
     }
-
-    #if arch(x86_64)
-    @usableFromInline static let epollEventSize: UInt64 = 12
-    @usableFromInline static let statSize: UInt64 = 144
-    #else
-    @usableFromInline static let epollEventSize: UInt64 = 16
-    @usableFromInline static let statSize: UInt64 = 128
-    #endif
 }

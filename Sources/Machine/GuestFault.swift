@@ -5,7 +5,7 @@ public struct GuestFault {
     public var code: Int32
     /// si_addr
     public var address: UInt64
-    /// sigcontext's trapno, err and cr2 (x86-64); esr on arm64 goes into `errorCode`.
+    /// sigcontext's trapno, err and cr2 on x86-64. On arm64 `errorCode` is the esr, and `trap` its exception class.
     public var trap: UInt64
     public var errorCode: UInt64
     public var faultAddress: UInt64
@@ -20,10 +20,6 @@ public struct GuestFault {
         self.errorCode = errorCode
         self.faultAddress = faultAddress
     }
-
-    /// Whether the context stands at the instruction, which will fault again when it runs again. Behind it for the traps: #DB,
-    /// #BP, #OF.
-    public var isRestartable: Bool { trap != 1 && trap != 3 && trap != 4 }
 }
 
 /// What a stay in the guest ended with.

@@ -34,7 +34,7 @@ public final class GuestMachine {
         cpuCapacity = min(Self.mostCPUs, max(system.capability(KVM_CAP_MAX_VCPUS), system.capability(KVM_CAP_NR_VCPUS), 4))
         self.mappings = mappings
         self.vdso = vdso
-        features = CPUFeatures(system)
+        features = try CPUFeatures(system, vm)
         memory = try KernelMemory(vm) { slots.next() }
         tables = try PageTables(memory)
         try SystemTables.install(memory, tables)
@@ -135,7 +135,7 @@ public final class GuestMachine {
     /// Whether any chunk exists in the 1 GiB block at `start`.
     private func isTouched(_ start: UInt64) -> Bool {
         guard let entry = tables.existingEntry(start, level: 3) else { return false }
-        return entry.pointee & PageTables.present != 0
+        return PageTableEntry.isPresent(entry.pointee)
     }
 
     private func mapVDSO() throws(MachineFailure) {
@@ -146,7 +146,7 @@ public final class GuestMachine {
         var offset: UInt64 = 0
         while vdso.start + offset < vdso.end {
             try tables.mapPage(
-                vdso.start + offset, physical: physical + offset, bits: PageTables.userPage & ~PageTables.writable)
+                vdso.start + offset, physical: physical + offset, bits: PageTableEntry.readOnlyUserPage)
             offset += 4096
         }
     }
@@ -160,8 +160,10 @@ public final class GuestMachine {
         case refused(mapped: Bool)
     }
 
-    /// A fault that the guest's page tables raised at an arena address. Lock order: region map, then machine.
-    func resolveTableFault(_ address: UInt64, write: Bool, fetch: Bool) throws(MachineFailure) -> Resolution {
+    /// A fault that the guest's page tables raised at an arena address. Lock order: region map, then machine. `flush` makes
+    /// all processors of the machine forget what they know of the tables.
+    func resolveTableFault(_ fault: PageFault, flush: () throws(MachineFailure) -> Void) throws(MachineFailure) -> Resolution {
+        let address = fault.address
         mappings.hold()
         var found = mappings.heldMapping(containing: address)
         if found == nil {
@@ -172,33 +174,36 @@ public final class GuestMachine {
         }
         defer { mappings.release() }
         guard let mapping = found else { return .refused(mapped: false) }
-        let needed = fetch ? PROT_EXEC : write ? PROT_WRITE : PROT_READ
-        // x86 cannot write or execute without being able to read.
+        let needed = fault.fetch ? PROT_EXEC : fault.write ? PROT_WRITE : PROT_READ
+        // No processor can write without being able to read, and Linux lets what is executed be read.
         let granted = mapping.protection & (PROT_WRITE | PROT_EXEC) != 0
             ? mapping.protection | PROT_READ : mapping.protection
         guard granted & needed != 0 else { return .refused(mapped: true) }
         lock.lock()
         defer { lock.unlock() }
         if tables.translate(address) == nil { try addChunk(address, mapping) }
-        if fetch { try openExecute(address, mapping) }
+        if fault.fetch { try openExecute(address, mapping, flush) }
         return .retry
     }
 
-    private func openExecute(_ address: UInt64, _ mapping: GuestMapping) throws(MachineFailure) {
+    private func openExecute(
+        _ address: UInt64, _ mapping: GuestMapping, _ flush: () throws(MachineFailure) -> Void
+    ) throws(MachineFailure) {
         let block = address & ~(PageTables.blockSize - 1)
         let whole = mapping.start <= block && mapping.end >= block + PageTables.blockSize
         var known = mapping
         var gap: (start: UInt64, end: UInt64) = (0, 0)
-        try tables.openExecute(address, wholeBlock: whole) { page in
+        let isExecutable = { (page: UInt64) -> Bool in
             if page >= known.start && page < known.end { return known.protection & PROT_EXEC != 0 }
             if page >= gap.start && page < gap.end { return false }
-            guard let next = mappings.heldMapping(containing: page) else {
+            guard let next = self.mappings.heldMapping(containing: page) else {
                 gap = (page, page + 4096)
                 return false
             }
             known = next
             return next.protection & PROT_EXEC != 0
         }
+        try tables.openExecute(address, wholeBlock: whole, isExecutable: isExecutable, flush: flush)
     }
 
     /// The region map's word that execution ends in a range; the host call that changes the mapping follows.

@@ -1,5 +1,6 @@
 import CShim
 import Host
+import KVM
 
 /// The host's [vvar] and [vdso] pages, which the guest uses as its own: time costs it what it costs a native program.
 public struct HostVDSO {
@@ -9,9 +10,20 @@ public struct HostVDSO {
     /// AT_SYSINFO_EHDR, 0 for none.
     public let header: UInt64
 
+    /// The host's, where a guest of `system` has the host's clock; otherwise none, and the guest asks for the time by system calls.
+    public init(_ system: KVMSystem) {
+        self = system.sharesCounter ? HostVDSO() : HostVDSO(start: 0, end: 0, header: 0)
+    }
+
+    private init(start: UInt64, end: UInt64, header: UInt64) {
+        self.start = start
+        self.end = end
+        self.header = header
+    }
+
     /// Finds the range in /proc/self/maps. Only the lines named [vvar...] and [vdso] count: a page more would show the guest
     /// vmrun's own memory.
-    public init() {
+    private init() {
         var low: UInt64 = .max
         var high: UInt64 = 0
         var size = 8192
@@ -36,9 +48,9 @@ public struct HostVDSO {
         }
         let base = UInt64(vmrun_auxiliary_value(UInt(AT_SYSINFO_EHDR)))
         if base >= low && base < high {
-            (start, end, header) = (low, high, base)
+            self.init(start: low, end: high, header: base)
         } else {
-            (start, end, header) = (0, 0, 0)
+            self.init(start: 0, end: 0, header: 0)
         }
     }
 

@@ -5,7 +5,8 @@ import KVM
 /// Runs a few instructions in a machine of its own, to learn what kind of KVM this is.
 public enum MachineProbe {
     public struct Findings {
-        public let landsInRing0: Bool
+        /// Where a system call lands, on architectures where that depends on the kind of KVM.
+        public let landing: StaticString?
         public let exitNanoseconds: UInt64
         public let physicalAddressBits: Int
     }
@@ -38,17 +39,17 @@ public enum MachineProbe {
         GuestCPU.writeSystemCallLoop(code)
 
         let pages = CodePage()
-        let machine = try GuestMachine(system, mappings: pages, vdso: HostVDSO())
+        let machine = try GuestMachine(system, mappings: pages, vdso: HostVDSO(system))
         let cpu = try GuestCPU(machine)
         cpu.startProbe(at: CodePage.address)
         var attention: UInt32 = 0
         try expectSystemCall(cpu, &attention)
-        let ring0 = cpu.landedInRing0
+        let landing = cpu.landing
         let before = monotonic()
         for _ in 0..<rounds { try expectSystemCall(cpu, &attention) }
         let spent = monotonic() - before
         return Findings(
-            landsInRing0: ring0, exitNanoseconds: spent / rounds,
+            landing: landing, exitNanoseconds: spent / rounds,
             physicalAddressBits: machine.features.physicalLimit.trailingZeroBitCount)
     }
 

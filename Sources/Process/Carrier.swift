@@ -12,7 +12,7 @@ final class Carrier {
     /// What the next guest thread starts with.
     struct Birth {
         let thread: GuestThread
-        let context: GuestThread.InitialContext
+        let context: UserContext
         let request: CloneRequest
         /// The creator's name, which its threads inherit.
         let name: ThreadName
@@ -124,7 +124,7 @@ final class Carrier {
         wait { $0 == Stage.released }
         thread.takeIDs(request)
         do throws(MachineFailure) {
-            try GuestThread.load(birth.context, into: cpu)
+            try birth.context.load(into: cpu)
         } catch {
             Message.fail(error.sentence)
         }

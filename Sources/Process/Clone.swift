@@ -13,38 +13,14 @@ extension GuestThread {
         return try fork(request)
     }
 
-    /// The user context of the calling system call, with which a child begins: registers, and what is beside them.
-    struct InitialContext {
-        var registers: kvm_regs
-        var fsBase: UInt64
-        var gsBase: UInt64
-        let extendedState: UnsafeMutableRawPointer
-
-        func free() { extendedState.deallocate() }
-    }
-
-    /// The context that a child starts from: the parent's behind its `syscall`, with result 0 and the request's stack and TLS.
-    func childContext(_ request: CloneRequest) throws(GuestErrno) -> InitialContext {
-        cpu.bringToUser()
-        let state = UnsafeMutableRawPointer.allocate(byteCount: GuestCPU.extendedStateCapacity, alignment: 64)
-        do throws(MachineFailure) { try cpu.saveExtendedState(state) } catch {
-            state.deallocate()
-            throw .ENOMEM
-        }
-        var registers = cpu.registers.pointee
-        registers.rax = 0
-        if request.stackPointer != 0 { registers.rsp = request.stackPointer }
-        return InitialContext(
-            registers: registers, fsBase: request.has(CloneRequest.setTLS) ? request.tls : cpu.fsBase,
-            gsBase: cpu.gsBase, extendedState: state)
-    }
-
-    static func load(_ context: InitialContext, into cpu: GuestCPU) throws(MachineFailure) {
-        cpu.registers.pointee = context.registers
-        cpu.contextReplaced()
-        cpu.fsBase = context.fsBase
-        cpu.gsBase = context.gsBase
-        try cpu.loadExtendedState(context.extendedState)
+    /// The context that a child starts from: the parent's behind its system call, with result 0 and the request's stack and TLS.
+    func childContext(_ request: CloneRequest) throws(GuestErrno) -> UserContext {
+        var context: UserContext
+        do throws(MachineFailure) { context = try UserContext(cpu) } catch { throw .ENOMEM }
+        context.setResult(0)
+        if request.stackPointer != 0 { context.setStackPointer(request.stackPointer) }
+        if request.has(CloneRequest.setTLS) { context.setThreadPointer(request.tls) }
+        return context
     }
 
     /// A child's own first steps: the ids that it is to find in its memory.

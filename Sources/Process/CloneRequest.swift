@@ -58,7 +58,6 @@ public struct CloneRequest {
         if has(Self.pidfdFlag) && has(Self.detached) { throw .EINVAL }
         if has(Self.newIPC) && has(Self.sysvsem) { throw .EINVAL }
         if flags & Self.newNamespaceMask != 0 { throw .EPERM }
-        // A base that the processor would refuse, as arch_prctl(2).
-        if has(Self.setTLS) && tls >= 0x7fff_ffff_f000 { throw .EPERM }
+        if has(Self.setTLS) && !Self.isThreadPointer(tls) { throw .EPERM }
     }
 }

@@ -89,7 +89,7 @@ extension GuestThread {
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
     private func becomeForkChild(
-        _ request: CloneRequest, _ context: InitialContext, _ place: Session.Place, parentGate: Gate?
+        _ request: CloneRequest, _ context: UserContext, _ place: Session.Place, parentGate: Gate?
     ) -> Never {
         let parentTid = tid
         attach()
@@ -133,7 +133,7 @@ extension GuestThread {
             try process.replaceMachine()
             cpu = try GuestCPU(process.machine)
             host.pointee.run = cpu.run
-            try Self.load(context, into: cpu)
+            try context.load(into: cpu)
         } catch {
             Message.fail(error.sentence)
         }

@@ -127,12 +127,12 @@ extension GuestThread {
     }
 
     /// The child's process and thread, not running yet.
-    private func makeHelperThread(_ request: CloneRequest, _ context: InitialContext) throws(GuestErrno) -> GuestThread {
+    private func makeHelperThread(_ request: CloneRequest, _ context: UserContext) throws(GuestErrno) -> GuestThread {
         let view = request.has(CloneRequest.fs) ? files : try files.copy(sharesDescriptors: request.has(CloneRequest.files))
         let cpu: GuestCPU
         do throws(MachineFailure) {
             cpu = try process.makeCPU()
-            try Self.load(context, into: cpu)
+            try context.load(into: cpu)
         } catch {
             throw .EAGAIN
         }

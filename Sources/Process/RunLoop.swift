@@ -13,7 +13,7 @@ extension GuestThread {
             if entered != 0 { enteredAt.pointee = 0 }
             switch event {
             case .systemCall:
-                let number = cpu.registers.pointee.rax
+                let number = cpu.systemCallNumber
                 lastSystemCall = number
                 var result = process.server.serve(self, number: number)
                 if hasEnded { return }
@@ -64,7 +64,7 @@ extension GuestThread {
             // The kick may have met a later stay than the one it was meant for.
             if entered != 0 && Watchdog.isOverdue(entered, process) {
                 cpu.bringToUser()
-                Watchdog.report(self, instruction: cpu.registers.pointee.rip)
+                Watchdog.report(self, instruction: cpu.instructionPointer)
             }
         }
     }

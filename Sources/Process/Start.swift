@@ -24,7 +24,7 @@ public enum ProcessStart {
             Message.fail(error.sentence)
         }
 
-        let vdso = HostVDSO()
+        let vdso = HostVDSO(system)
         let memory = AddressSpace(layout: chooseLayout())
         let observer = ExecutionObserver()
         memory.observer = observer
@@ -95,9 +95,7 @@ public enum ProcessStart {
         process.threads = [thread]
         thread.attach()
         thread.credentials = credentials
-        cpu.registers.pointee.rip = state.entry
-        cpu.registers.pointee.rsp = state.stackPointer
-        cpu.contextReplaced()
+        cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         process.releaseVforkParent()
         Watchdog.start(process)
         vmrun_set_host_mask(plan.blockedMask)

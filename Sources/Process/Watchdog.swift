@@ -57,7 +57,7 @@ enum Watchdog {
     /// Says what was running and ends the process with status 124. `instruction` is nil where the thread cannot be asked, because
     /// its guest blocks the kick.
     static func report(_ thread: GuestThread, instruction: UInt64?) -> Never {
-        let place = instruction.map { "at rip \(hexadecimal($0))" } ?? "with signals blocked"
+        let place = instruction.map { "at \(hexadecimal($0))" } ?? "with signals blocked"
         Message.fail(
             "timeout: thread \(thread.tid) ran longer than \(thread.process.timeout) s without a system call, \(place); "
                 + "last system call \(thread.lastSystemCall)",

@@ -2,7 +2,7 @@ import CShim
 import Host
 import LinuxABI
 
-/// The kernel's struct sigaction, as rt_sigaction(2) transfers it on x86-64.
+/// The kernel's struct sigaction, as rt_sigaction(2) transfers it.
 public struct SignalAction: BitwiseCopyable {
     public var handler: UInt64 = 0
     public var flags: UInt64 = 0

@@ -145,11 +145,6 @@ public final class ThreadSignals {
     /// A frame that cannot be written is a segmentation fault (the kernel's force_sigsegv); one for its own handler is deadly.
     private func forceSegmentationFault(_ cpu: GuestCPU, after signal: Int32) {
         if signal == SIGSEGV { vmrun_die_by_signal(SIGSEGV) }
-        deliverBadFrame(cpu)
-    }
-
-    /// A context that the guest asked for cannot be had: SIGSEGV, as Linux's bad sigreturn.
-    public func deliverBadFrame(_ cpu: GuestCPU) {
         deliverFault(cpu, GuestFault(signal: SIGSEGV, code: 0x80, address: 0, trap: 0))
     }
 

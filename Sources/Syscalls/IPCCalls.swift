@@ -13,7 +13,7 @@ enum IPCCalls {
     static func semctl(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let size: UInt64? =
             switch UInt32(truncatingIfNeeded: args.a2) {
-            case IPC_SET, IPC_STAT, 18, 20: 104  // SEM_STAT, SEM_STAT_ANY: struct semid_ds
+            case IPC_SET, IPC_STAT, 18, 20: WireStructure.semidSize  // SEM_STAT, SEM_STAT_ANY: struct semid_ds
             case IPC_INFO, 19: 40  // SEM_INFO: struct seminfo
             case 13, 17: 2  // GETALL, SETALL: upward from here, at most SEMMSL numbers
             default: nil

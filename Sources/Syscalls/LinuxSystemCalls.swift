@@ -13,9 +13,6 @@ public final class LinuxSystemCalls: SystemCallServer {
 
     @inline(__always)
     static func arguments(of thread: GuestThread) -> SyscallArguments {
-        let registers = thread.cpu.registers
-        return SyscallArguments(
-            registers.pointee.rdi, registers.pointee.rsi, registers.pointee.rdx, registers.pointee.r10,
-            registers.pointee.r8, registers.pointee.r9)
+        SyscallArguments(thread.cpu)
     }
 }

@@ -7,12 +7,6 @@ import Signals
 
 /// Waiting for descriptors. Calls that swap the signal mask get a copy of it.
 enum PollCalls {
-    static func poll(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        withTable(thread, args.a0, count: args.a1) { table, count in
-            thread.hostCall(Int(SYS_poll), table, count, args.a2)
-        }
-    }
-
     static func ppoll(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         withMask(thread, args.a3, size: args.a4) { mask in
             withTable(thread, args.a0, count: args.a1) { table, count in
@@ -83,7 +77,7 @@ enum PollCalls {
     /// Runs `body` with a copy of the pollfd array in which vmrun's descriptors are numbers that are surely not open
     /// (POLLNVAL), then gives the guest the answers.
     @inline(__always)
-    private static func withTable(
+    static func withTable(
         _ thread: GuestThread, _ address: UInt64, count: UInt64, _ body: (UInt64, UInt64) -> Int
     ) -> Int {
         let count = UInt64(UInt32(truncatingIfNeeded: count))

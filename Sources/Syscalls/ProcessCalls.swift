@@ -22,7 +22,7 @@ enum ProcessCalls {
         return try thread.clone(request)
     }
 
-    /// clone(2) with x86-64's argument order: flags, stack, parent tid, child tid, tls.
+    /// clone(2). The order of its last two arguments is the architecture's.
     static func clone(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let exitSignalMask: UInt64 = 0xff
         var request = CloneRequest(flags: args.a0 & 0xffff_ffff & ~exitSignalMask)
@@ -30,8 +30,7 @@ enum ProcessCalls {
         request.stackPointer = args.a1
         request.parentTid = args.a2
         request.pidfd = args.a2
-        request.childTid = args.a3
-        request.tls = args.a4
+        (request.childTid, request.tls) = args.childTidAndTLS
         return try thread.clone(request)
     }
 

@@ -10,8 +10,6 @@ import SyntheticFS
 /// Masks, actions, stacks, waiting for signals.
 enum SignalCalls {
     private static let setSize: UInt64 = 8
-    /// MINSIGSTKSZ of the kernel's ABI.
-    private static let minimumStack: UInt64 = 2048
 
     // MARK: Actions and masks
 
@@ -52,7 +50,7 @@ enum SignalCalls {
             case .fault(let fault): thread.signals.deliverFault(thread.cpu, fault)
             }
         } catch {
-            thread.signals.deliverBadFrame(thread.cpu)
+            thread.signals.deliverFault(thread.cpu, .badFrame(thread.cpu))
         }
         thread.hasContext = true
         return 0
@@ -74,14 +72,14 @@ enum SignalCalls {
 
     static func sigaltstack(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let signals = thread.signals
-        let stackPointer = thread.cpu.registers.pointee.rsp
+        let stackPointer = thread.cpu.stackPointer
         let old = (
             signals.alternateStack.base, UInt64(signals.reportedFlags(stackPointer)), signals.alternateStack.size
         )
         if args.a0 != 0 {
             let new = try GuestAccess.read((UInt64, UInt32, UInt32, UInt64).self, at: GuestAddress(args.a0))
             try signals.setAlternateStack(
-                base: new.0, flags: new.1, size: new.3, stackPointer: stackPointer, minimumSize: minimumStack)
+                base: new.0, flags: new.1, size: new.3, stackPointer: stackPointer, minimumSize: SignalFrame.minimumStack)
         }
         if args.a1 != 0 { try GuestAccess.write(old, at: GuestAddress(args.a1)) }
         return 0

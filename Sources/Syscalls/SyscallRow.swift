@@ -68,7 +68,8 @@ public enum ArgumentKind: Equatable {
 /// One system call: what it is called, what its arguments are, how well it is served and by whom. Rows are constant data:
 /// the compiler lays the tables out in the binary, nothing runs at start-up.
 public struct SyscallRow {
-    public let number: UInt16
+    /// The number on the guest's architecture; in the table's text, that of x86-64.
+    public internal(set) var number: UInt16
     public let name: StaticString
     public let kinds: (ArgumentKind, ArgumentKind, ArgumentKind, ArgumentKind, ArgumentKind, ArgumentKind)
     public let handler: Handler

@@ -18,12 +18,13 @@ enum Doctor {
         line("memslots", "\(system.capability(KVM_CAP_NR_MEMSLOTS))")
         do throws(MachineFailure) {
             let found = try MachineProbe.run(system)
-            line("system calls land in", found.landsInRing0 ? "ring 0 (standard KVM)" : "ring 3 (page-table based KVM)")
+            if let landing = found.landing { line("system calls land in", landing.description) }
             line("cost of an exit", "\(found.exitNanoseconds) ns")
             line("guest-physical address bits", "\(found.physicalAddressBits)")
         } catch {
             Message.fail(error.sentence)
         }
+        line("time without a system call", system.sharesCounter ? "yes" : "no; the host's kernel is older than Linux 6.4")
         line("transparent huge pages", hugePages())
         if open("/proc/self/exe") < 0 { Message.fail("/proc is not mounted; vmrun needs it") }
         line("result", "this host can run guests")

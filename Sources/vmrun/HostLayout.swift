@@ -1,6 +1,7 @@
 import CShim
 import GuestMemory
 import Host
+import Machine
 
 /// Keeps vmrun's own memory out of the guest's arena. The kernel puts a program's mappings right there where RLIMIT_STACK is
 /// unlimited or enormous, or where the personality asks for the old layout; then vmrun starts itself again without either,
@@ -11,10 +12,13 @@ enum HostLayout {
 
     /// Makes sure of it. Ends vmrun with a sentence where it cannot be had.
     static func ensure() {
+        if UInt64(vmrun_auxiliary_value(UInt(AT_PAGESZ))) != Arena.pageSize {
+            Message.fail("this host's kernel has pages of another size than 4 KiB; vmrun needs one with 4 KiB")
+        }
         let entries = HostArguments.environment
         if let entry = entries.first(where: isOwn) {
             restore(entry)
-            if !isSound { Message.fail("this host places programs where guests live, below 0x540000000000") }
+            if !isSound { Message.fail("this host places programs where guests live, below \(hexadecimal(Arena.top))") }
             return
         }
         if !isSound { restart(entries) }

@@ -8,6 +8,7 @@
 #include "vmrun_heap.h"
 #include "vmrun_kvm.h"
 #include "vmrun_paths.h"
+#include "vmrun_shim_arm64.h"
 #include "vmrun_signal.h"
 #include "vmrun_syscall.h"
 #include "vmrun_thread.h"

@@ -6,8 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The guest's memory ends here; vmrun's own is all above.
+/// The guest's memory ends here; vmrun's own is all above. Below two thirds of the address space, where the kernel puts the
+/// break of a position-independent program.
+#if defined(__aarch64__)
+#define VMRUN_ARENA_TOP 0xa80000000000ul
+#else
 #define VMRUN_ARENA_TOP 0x540000000000ul
+#endif
 
 /// Copies `length` bytes; returns how many were NOT copied (0: all). One side is guest memory, the other is not.
 size_t vmrun_copy(void *destination, const void *source, size_t length);

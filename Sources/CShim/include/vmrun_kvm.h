@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/kvm.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // On the /dev/kvm descriptor. None needs more than KVM_API_VERSION 12.
@@ -60,6 +61,57 @@ static inline struct kvm_sync_regs *vmrun_sync_regs(struct kvm_run *run)
 {
     return &run->s.regs;
 }
+#elif defined(__aarch64__)
+static const unsigned long VMRUN_KVM_ARM_PREFERRED_TARGET = KVM_ARM_PREFERRED_TARGET;
+static const unsigned long VMRUN_KVM_ARM_VCPU_INIT = KVM_ARM_VCPU_INIT;
+static const unsigned long VMRUN_KVM_IRQ_LINE = KVM_IRQ_LINE;
+static const unsigned long VMRUN_KVM_GET_ONE_REG = KVM_GET_ONE_REG; // KVM_CAP_ONE_REG
+static const unsigned long VMRUN_KVM_SET_ONE_REG = KVM_SET_ONE_REG;
+
+// Linux 6.4.
+#ifndef KVM_CAP_COUNTER_OFFSET
+#define KVM_CAP_COUNTER_OFFSET 227
+struct kvm_arm_counter_offset {
+    __u64 counter_offset;
+    __u64 reserved;
+};
+#define KVM_ARM_SET_COUNTER_OFFSET _IOW(KVMIO, 0xb5, struct kvm_arm_counter_offset)
+#endif
+static const unsigned long VMRUN_KVM_ARM_SET_COUNTER_OFFSET = KVM_ARM_SET_COUNTER_OFFSET; // KVM_CAP_COUNTER_OFFSET
+static const int VMRUN_KVM_CAP_COUNTER_OFFSET = KVM_CAP_COUNTER_OFFSET;
+
+// Registers by KVM's numbers. KVM_CAP_ONE_REG.
+#define VMRUN_CORE_REGISTER(member) \
+    (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | (offsetof(struct kvm_regs, member) / sizeof(uint32_t)))
+static const uint64_t VMRUN_REG_PC = VMRUN_CORE_REGISTER(regs.pc);
+static const uint64_t VMRUN_REG_PSTATE = VMRUN_CORE_REGISTER(regs.pstate);
+static const uint64_t VMRUN_REG_SP_EL1 = VMRUN_CORE_REGISTER(sp_el1);
+static const uint64_t VMRUN_REG_SCTLR_EL1 = ARM64_SYS_REG(3, 0, 1, 0, 0);
+static const uint64_t VMRUN_REG_CPACR_EL1 = ARM64_SYS_REG(3, 0, 1, 0, 2);
+static const uint64_t VMRUN_REG_TTBR0_EL1 = ARM64_SYS_REG(3, 0, 2, 0, 0);
+static const uint64_t VMRUN_REG_TTBR1_EL1 = ARM64_SYS_REG(3, 0, 2, 0, 1);
+static const uint64_t VMRUN_REG_TCR_EL1 = ARM64_SYS_REG(3, 0, 2, 0, 2);
+static const uint64_t VMRUN_REG_MAIR_EL1 = ARM64_SYS_REG(3, 0, 10, 2, 0);
+static const uint64_t VMRUN_REG_VBAR_EL1 = ARM64_SYS_REG(3, 0, 12, 0, 0);
+static const uint64_t VMRUN_REG_CNTKCTL_EL1 = ARM64_SYS_REG(3, 0, 14, 1, 0);
+static const uint64_t VMRUN_REG_ID_AA64MMFR0_EL1 = ARM64_SYS_REG(3, 0, 0, 7, 0);
+
+/// The interrupt input of a vCPU, for KVM_IRQ_LINE.
+static inline uint32_t vmrun_interrupt_line(uint32_t cpu)
+{
+    return (KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT) | (cpu << KVM_ARM_IRQ_VCPU_SHIFT) | KVM_ARM_IRQ_CPU_IRQ;
+}
+
+/// KVM_IRQ_LINE's structure, whose first word has no name that Swift knows.
+static inline struct kvm_irq_level vmrun_irq_level(uint32_t irq, uint32_t level)
+{
+    struct kvm_irq_level value = {.level = level};
+    value.irq = irq;
+    return value;
+}
+
+/// The identification register op0 3, op1 0, CRn 0, CRm, op2, as the kernel shows it to programs; 1 where it does.
+int vmrun_identification_register(uint32_t crm, uint32_t op2, uint64_t *value);
 #endif
 
 static inline uint16_t vmrun_io_port(const struct kvm_run *run)

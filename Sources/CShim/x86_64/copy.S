@@ -1,5 +1,6 @@
-// Guest memory access with fix-ups; see vmrun_copy.h. Each routine is a row of the table in copy.c: from `begin` on it relies on
-// SIGSEGV and SIGBUS not being blocked, `insn` may fault and goes on at `fault`, and `slow` does the rest through the kernel.
+// Guest memory access with fix-ups; see vmrun_copy.h. copy.c knows the labels: from `begin` on a routine relies on
+// SIGSEGV and SIGBUS not being blocked, what lies between `insn` and `fault` may fault and goes on at `fault`, and `slow` does
+// the rest through the kernel.
 #if defined(__x86_64__)
     .text
     .macro go_slow_where_faults_are_blocked scratch slow

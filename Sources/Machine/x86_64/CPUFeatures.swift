@@ -23,7 +23,7 @@ final class CPUFeatures {
     private static let cr4FSGSBASE: UInt64 = 1 << 16
     private static let cr4OSXSAVE: UInt64 = 1 << 18
 
-    init(_ system: KVMSystem) {
+    init(_ system: KVMSystem, _ vm: VirtualMachine) throws(MachineFailure) {
         cpuid = .allocate(capacity: 1)
         cpuid.initialize(to: vmrun_cpuid())
         UnsafeMutableRawBufferPointer(start: cpuid, count: MemoryLayout<vmrun_cpuid>.size)

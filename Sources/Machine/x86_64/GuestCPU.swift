@@ -24,7 +24,7 @@ public final class GuestCPU {
     private var forceUser = false
     /// An exception is on its way to its stub: the context can neither be shown nor replaced before the stub has reported it.
     private var exceptionInFlight = false
-    private var probe: FaultProbe?
+    var probe: FaultProbe?
     /// The system call being served came through the vsyscall page: where the guest stood, rip and rsp.
     private var legacyEntry: (UInt64, UInt64)?
     /// Bytes of the XSAVE image.
@@ -293,7 +293,7 @@ public final class GuestCPU {
             case .interrupted:
                 interrupted()
             case .memoryFault:
-                if let event = beginProbe() { return event }
+                if let event = beginProbe(registers.pointee.rip) { return event }
             case .mmio(let address):
                 return stopped("access without memory, guest-physical", address)
             case .halt:
@@ -415,114 +415,37 @@ public final class GuestCPU {
         position = .user
         forceUser = true
         markRegistersChanged()
-        if vector == ExceptionVector.pageFault { return pageFault(segments.pointee.cr2, code) }
+        if vector == ExceptionVector.pageFault {
+            let fault = PageFault(
+                address: segments.pointee.cr2, write: code & PageFaultBits.write != 0, fetch: code & PageFaultBits.fetch != 0,
+                code: code)
+            if probe == nil && fault.fetch, let event = legacyVsyscall(fault.address) { return event }
+            return pageFault(fault)
+        }
         if probe != nil { endProbe() }
         return .fault(decode(vector, code))
     }
 
-    private func pageFault(_ address: UInt64, _ code: UInt64) -> GuestEvent? {
-        let write = code & PageFaultBits.write != 0
-        let fetch = code & PageFaultBits.fetch != 0
-        if probe != nil { return probeFault(address, code) }
-        if fetch, let event = legacyVsyscall(address) { return event }
-        do throws(MachineFailure) {
-            switch try machine.resolveTableFault(address, write: write, fetch: fetch) {
-            case .retry: return nil
-            case .refused(let mapped): return .fault(segmentationFault(address, code, mapped: mapped))
-            }
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private func segmentationFault(_ address: UInt64, _ code: UInt64, mapped: Bool) -> GuestFault {
-        // SEGV_MAPERR 1, SEGV_ACCERR 2. The error code as a kernel with real page tables would have it.
-        let present = mapped ? code | PageFaultBits.present : code & ~PageFaultBits.present
+    /// What Linux reports of a page fault that the guest may not have mended. The error code is as a kernel with real page tables
+    /// would have it.
+    func faultReport(_ fault: PageFault, signal: Int32, code: Int32, mapped: Bool) -> GuestFault {
+        let errorCode = mapped ? fault.code | PageFaultBits.present : fault.code & ~PageFaultBits.present
         return GuestFault(
-            signal: SIGSEGV, code: mapped ? 2 : 1, address: address, trap: ExceptionVector.pageFault,
-            errorCode: present | PageFaultBits.user, faultAddress: address)
+            signal: signal, code: code, address: fault.address, trap: ExceptionVector.pageFault,
+            errorCode: errorCode | PageFaultBits.user, faultAddress: fault.address)
     }
 
-    // MARK: Probing for the exact fault address
-
-    /// KVM_RUN said EFAULT: the host's mm refused an access of the current instruction, without saying which. The
-    /// instruction is run again on an empty address space that fills page by page until the refused one shows itself.
-    private func beginProbe() -> GuestEvent? {
-        if probe != nil {
-            // The host's mm changed under the probe; look again from the beginning.
-            endProbe()
-        }
-        do throws(MachineFailure) {
-            probe = try machine.withTables { (tables, memory) throws(MachineFailure) in
-                try FaultProbe(memory, tables, instruction: registers.pointee.rip)
-            }
-        } catch {
-            return .failure(error)
-        }
-        segments.pointee.cr3 = probe?.root ?? machine.tables.root
-        markSegmentsChanged()
-        return nil
-    }
-
-    private func endProbe() {
-        if let finished = probe {
-            machine.recycle(finished)
-            probe = nil
-        }
-        segments.pointee.cr3 = machine.tables.root
+    /// Points the processor at other page tables, as from its next instruction.
+    func useTables(_ root: UInt64) {
+        segments.pointee.cr3 = root
         markSegmentsChanged()
     }
 
-    private func probeFault(_ address: UInt64, _ code: UInt64) -> GuestEvent? {
-        guard let current = probe else { return nil }
-        guard registers.pointee.rip == current.instruction, current.steps < FaultProbe.maximumSteps else {
-            // The instruction went through after all: another thread changed the mapping meanwhile.
-            endProbe()
-            return nil
-        }
-        let write = code & PageFaultBits.write != 0
-        // The shim's pages are mapped too, but are nobody's to open.
-        guard machine.isGuestMemory(address, 1) || machine.isVDSO(address), let physical = machine.translate(address) else {
-            endProbe()
-            return pageFault(address, code)
-        }
-        if machine.isVDSO(address) && !write {
-            do throws(MachineFailure) {
-                try current.allow(address & ~4095, physical: physical & ~4095, write: false)
-            } catch {
-                return .failure(error)
-            }
-            return nil
-        }
-        let advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
-        let page = address & ~4095
-        let answer = Host.raw(Int32(SYS_madvise), Int(page), 4096, Int(advice))
-        switch Int32(truncatingIfNeeded: -answer) {
-        case 0:
-            do throws(MachineFailure) {
-                try current.allow(page, physical: physical & ~4095, write: write)
-            } catch {
-                return .failure(error)
-            }
-            return nil
-        case EINTR, EAGAIN:
-            return nil
-        case EFAULT, EHWPOISON:
-            endProbe()
-            // BUS_ADRERR 2, BUS_MCEERR_AR 4
-            return .fault(
-                GuestFault(
-                    signal: SIGBUS, code: answer == -Int(EFAULT) ? 2 : 4, address: address,
-                    trap: ExceptionVector.pageFault, errorCode: code | PageFaultBits.user, faultAddress: address))
-        case ENOMEM:
-            endProbe()
-            if machine.growStack(at: address) { return nil }
-            return .fault(segmentationFault(address, code, mapped: false))
-        default:
-            endProbe()
-            return .fault(segmentationFault(address, code, mapped: true))
-        }
-    }
+    /// What an entry that came or changed owes this processor before its next instruction: nothing.
+    func forgetTranslations() {}
+
+    /// What it owes all of them: nothing.
+    func flushTables() throws(MachineFailure) {}
 
     // MARK: Decoding
 

@@ -22,6 +22,9 @@ enum ShimLayout {
     /// After the OUT at the system call entry.
     static let afterOut: UInt64 = 2
 
+    /// The top-level entry under which all of it lies.
+    static let userBranch: Int? = PageTables.index(base, level: 4)
+
     static func perCPUPage(_ index: Int) -> UInt64 { perCPU + UInt64(index) * 0x1000 }
     static func exceptionStackTop(_ index: Int) -> UInt64 { perCPUPage(index) + 0x1000 }
 

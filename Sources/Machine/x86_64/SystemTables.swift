@@ -6,13 +6,13 @@ enum SystemTables {
     /// Writes the shared pages and maps them.
     static func install(_ memory: KernelMemory, _ tables: PageTables) throws(MachineFailure) {
         let first = try memory.allocate(pages: 4)
-        let bits = PageTables.supervisorPage
-        try tables.mapPage(ShimLayout.gdt, physical: first, bits: bits | PageTables.noExecute)
-        try tables.mapPage(ShimLayout.idt, physical: first + 0x1000, bits: bits | PageTables.noExecute)
+        let bits = PageTableEntry.supervisorPage
+        try tables.mapPage(ShimLayout.gdt, physical: first, bits: bits | PageTableEntry.noExecute)
+        try tables.mapPage(ShimLayout.idt, physical: first + 0x1000, bits: bits | PageTableEntry.noExecute)
         try tables.mapPage(ShimLayout.exceptionStubs, physical: first + 0x2000, bits: bits)
         // Ring 3 must be able to run it, and nobody to write it.
         try tables.mapPage(
-            ShimLayout.systemCallEntry, physical: first + 0x3000, bits: PageTables.userPage & ~PageTables.writable)
+            ShimLayout.systemCallEntry, physical: first + 0x3000, bits: PageTableEntry.readOnlyUserPage)
 
         let gdt = memory.table(first)
         for (index, descriptor) in ShimLayout.gdtEntries { gdt[index] = descriptor }
@@ -43,7 +43,7 @@ enum SystemTables {
     ) throws(MachineFailure) -> UInt64 {
         let page = try memory.allocate()
         try tables.mapPage(
-            ShimLayout.perCPUPage(index), physical: page, bits: PageTables.supervisorPage | PageTables.noExecute)
+            ShimLayout.perCPUPage(index), physical: page, bits: PageTableEntry.supervisorPage | PageTableEntry.noExecute)
         let tss = memory.pointer(page)
         tss.storeBytes(of: ShimLayout.exceptionStackTop(index), toByteOffset: 4, as: UInt64.self)
         tss.storeBytes(of: ShimLayout.ioBitmapOffset, toByteOffset: 102, as: UInt16.self)

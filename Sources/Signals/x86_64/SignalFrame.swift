@@ -12,6 +12,8 @@ import Machine
 ///
 /// and above it, 64-byte aligned, the XSAVE image.
 public enum SignalFrame {
+    /// MINSIGSTKSZ of the kernel's ABI.
+    public static let minimumStack: UInt64 = 2048
     private static let size: UInt64 = 440
     private static let contextOffset: UInt64 = 8
     private static let infoOffset: UInt64 = 312

@@ -1,4 +1,3 @@
-#if arch(x86_64)
 /// A nearly empty address space on which one instruction is run again, to learn which of its accesses the host refuses: it
 /// holds the shim's branch and, page by page, what has been found accessible.
 final class FaultProbe {
@@ -20,8 +19,7 @@ final class FaultProbe {
         pages = try memory.takeProbePages(Self.tablesNeeded)
         root = pages
         memory.pointer(root).initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
-        let shim = PageTables.index(ShimLayout.base, level: 4)
-        memory.table(root)[shim] = memory.table(tables.root)[shim]
+        if let shim = ShimLayout.userBranch { memory.table(root)[shim] = memory.table(tables.root)[shim] }
     }
 
     private func freshTable() throws(MachineFailure) -> UInt64 {
@@ -38,14 +36,13 @@ final class FaultProbe {
         var table = root
         for level: UInt64 in [4, 3, 2] {
             let slot = memory.table(table) + PageTables.index(page, level: level)
-            if slot.pointee & PageTables.present == 0 { slot.pointee = try freshTable() | PageTables.tableEntry }
-            table = slot.pointee & PageTables.addressMask
+            if !PageTableEntry.isPresent(slot.pointee) { slot.pointee = try freshTable() | PageTableEntry.table }
+            table = slot.pointee & PageTableEntry.addressMask
         }
-        let bits = write ? PageTables.userPage : PageTables.userPage & ~PageTables.writable
+        let bits = write ? PageTableEntry.userPage : PageTableEntry.readOnlyUserPage
         memory.table(table)[PageTables.index(page, level: 1)] = physical | bits
     }
 
     /// Gives the pages back for the next probe.
     func release() { memory.returnProbePages(pages) }
 }
-#endif

@@ -1,33 +1,29 @@
-#if arch(x86_64)
 import CShim
 
 /// Guest page tables: identity entries of 2 MiB, user, writable, added when a chunk is first touched. The only property
-/// they ever decide is execution: entries start with NX and are opened when an instruction fetch finds the mapping
+/// they ever decide is execution: entries start with the no-execute bit and are opened when an instruction fetch finds the mapping
 /// executable. Everything else is the host mm's decision. Guarded by the machine's lock; the processor walks them meanwhile,
 /// so a table is complete before an entry points to it.
 final class PageTables {
-    static let present: UInt64 = 1
-    static let writable: UInt64 = 2
-    static let user: UInt64 = 4
-    static let accessed: UInt64 = 0x20
-    static let dirty: UInt64 = 0x40
-    static let large: UInt64 = 0x80
-    static let noExecute: UInt64 = 1 << 63
-    static let addressMask: UInt64 = 0x000f_ffff_ffff_f000
+    typealias Entry = PageTableEntry
 
-    /// Accessed and dirty are set from the start: shadow paging would take a fault to set each.
-    static let tableEntry = present | writable | user | accessed
-    static let userPage = present | writable | user | accessed | dirty
-    static let supervisorPage = present | writable | accessed | dirty
     static let blockSize: UInt64 = 2 << 20
 
     let memory: KernelMemory
     /// Guest-physical address of the top-level table.
     let root: UInt64
+    /// Where the upper half of the address space has tables of its own: their top-level table.
+    var upperRoot: UInt64 = 0
 
     init(_ memory: KernelMemory) throws(MachineFailure) {
         self.memory = memory
         root = try memory.allocate()
+    }
+
+    /// Tables that are there already.
+    init(_ memory: KernelMemory, root: UInt64) {
+        self.memory = memory
+        self.root = root
     }
 
     @inline(__always)
@@ -41,8 +37,8 @@ final class PageTables {
         var current: UInt64 = 4
         while current > level {
             let entry = memory.table(table)[Self.index(address, level: current)]
-            guard entry & Self.present != 0, entry & Self.large == 0 else { return nil }
-            table = entry & Self.addressMask
+            guard Entry.isPresent(entry), !Entry.isBlock(entry) else { return nil }
+            table = entry & Entry.addressMask
             current -= 1
         }
         return memory.table(table) + Self.index(address, level: level)
@@ -54,8 +50,8 @@ final class PageTables {
         var current: UInt64 = 4
         while current > level {
             let slot = memory.table(table) + Self.index(address, level: current)
-            if slot.pointee & Self.present == 0 { slot.pointee = try memory.allocate() | Self.tableEntry }
-            table = slot.pointee & Self.addressMask
+            if !Entry.isPresent(slot.pointee) { slot.pointee = try memory.allocate() | Entry.table }
+            table = slot.pointee & Entry.addressMask
             current -= 1
         }
         return memory.table(table) + Self.index(address, level: level)
@@ -63,13 +59,13 @@ final class PageTables {
 
     /// Guest-physical address behind a mapped guest address, or nil.
     func translate(_ address: UInt64) -> UInt64? {
-        guard let block = existingEntry(address, level: 2), block.pointee & Self.present != 0 else { return nil }
-        if block.pointee & Self.large != 0 {
-            return (block.pointee & Self.addressMask & ~(Self.blockSize - 1)) | (address & (Self.blockSize - 1))
+        guard let block = existingEntry(address, level: 2), Entry.isPresent(block.pointee) else { return nil }
+        if Entry.isBlock(block.pointee) {
+            return (block.pointee & Entry.addressMask & ~(Self.blockSize - 1)) | (address & (Self.blockSize - 1))
         }
-        let page = memory.table(block.pointee & Self.addressMask)[Self.index(address, level: 1)]
-        guard page & Self.present != 0 else { return nil }
-        return (page & Self.addressMask) | (address & 4095)
+        let page = memory.table(block.pointee & Entry.addressMask)[Self.index(address, level: 1)]
+        guard Entry.isPresent(page) else { return nil }
+        return (page & Entry.addressMask) | (address & 4095)
     }
 
     /// Maps [address, + size) to guest-physical [physical, + size), not executable; all multiples of 2 MiB.
@@ -77,8 +73,8 @@ final class PageTables {
         var offset: UInt64 = 0
         while offset < size {
             let slot = try entry(address + offset, level: 2)
-            if slot.pointee & Self.present == 0 {
-                slot.pointee = (physical + offset) | Self.userPage | Self.large | Self.noExecute
+            if !Entry.isPresent(slot.pointee) {
+                slot.pointee = (physical + offset) | Entry.userBlock | Entry.noExecute
             }
             offset += Self.blockSize
         }
@@ -91,31 +87,38 @@ final class PageTables {
 
     /// Lets the guest execute at `address`, whose block is mapped. `wholeBlock`: all that is mapped in the 2 MiB block may be
     /// executed; otherwise only this page, and the block is split into pages. `isExecutable` answers for the block's others.
+    /// `flush` makes the processors look again, where they need to be told.
     func openExecute(
-        _ address: UInt64, wholeBlock: Bool, isExecutable: (UInt64) -> Bool
+        _ address: UInt64, wholeBlock: Bool, isExecutable: (UInt64) -> Bool, flush: () throws(MachineFailure) -> Void
     ) throws(MachineFailure) {
-        guard let block = existingEntry(address, level: 2), block.pointee & Self.present != 0 else { return }
-        if block.pointee & Self.large != 0 {
+        guard let block = existingEntry(address, level: 2), Entry.isPresent(block.pointee) else { return }
+        if Entry.isBlock(block.pointee) {
             if wholeBlock {
-                block.pointee &= ~Self.noExecute
+                block.pointee &= ~Entry.noExecute
+                try flush()
                 return
             }
-            let physical = block.pointee & Self.addressMask & ~(Self.blockSize - 1)
+            let physical = block.pointee & Entry.addressMask & ~(Self.blockSize - 1)
             let table = try memory.allocate()
             let start = address & ~(Self.blockSize - 1)
             let entries = memory.table(table)
             for page in 0..<512 {
                 let offset = UInt64(page) << 12
-                entries[page] = (physical + offset) | Self.userPage
-                    | (isExecutable(start + offset) ? 0 : Self.noExecute)
+                entries[page] = (physical + offset) | Entry.userPage
+                    | (isExecutable(start + offset) ? 0 : Entry.noExecute)
             }
-            block.pointee = table | Self.tableEntry
+            if Entry.breaksBeforeMake {
+                block.pointee = 0
+                try flush()
+            }
+            block.pointee = table | Entry.table
             return
         }
         // Neighbours that have become executable since are opened with it: one fault instead of one each.
         let start = address & ~(Self.blockSize - 1)
-        let entries = memory.table(block.pointee & Self.addressMask)
-        for page in 0..<512 where isExecutable(start + UInt64(page) << 12) { entries[page] &= ~Self.noExecute }
+        let entries = memory.table(block.pointee & Entry.addressMask)
+        for page in 0..<512 where isExecutable(start + UInt64(page) << 12) { entries[page] &= ~Entry.noExecute }
+        try flush()
     }
 
     /// Takes execution away from [start, end). The host call that follows (munmap, mprotect) makes KVM drop what it has
@@ -123,15 +126,15 @@ final class PageTables {
     func closeExecute(start: UInt64, end: UInt64) {
         var address = start & ~(Self.blockSize - 1)
         while address < end {
-            if let block = existingEntry(address, level: 2), block.pointee & Self.present != 0 {
-                if block.pointee & Self.large != 0 {
-                    block.pointee |= Self.noExecute
+            if let block = existingEntry(address, level: 2), Entry.isPresent(block.pointee) {
+                if Entry.isBlock(block.pointee) {
+                    block.pointee |= Entry.noExecute
                 } else {
-                    let entries = memory.table(block.pointee & Self.addressMask)
+                    let entries = memory.table(block.pointee & Entry.addressMask)
                     let first = max(start, address), last = min(end, address + Self.blockSize)
                     var page = first & ~4095
                     while page < last {
-                        entries[Self.index(page, level: 1)] |= Self.noExecute
+                        entries[Self.index(page, level: 1)] |= Entry.noExecute
                         page += 4096
                     }
                 }
@@ -146,7 +149,7 @@ final class PageTables {
     private func nextTable(after address: UInt64) -> UInt64 {
         for level: UInt64 in [4, 3] {
             guard let slot = existingEntry(address, level: level) else { continue }
-            if slot.pointee & Self.present == 0 {
+            if !Entry.isPresent(slot.pointee) {
                 let span: UInt64 = 1 << (3 + 9 * level)
                 return (address & ~(span - 1)) + span
             }
@@ -154,4 +157,3 @@ final class PageTables {
         return address + Self.blockSize
     }
 }
-#endif

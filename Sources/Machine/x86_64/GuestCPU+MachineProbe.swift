@@ -14,6 +14,8 @@ extension GuestCPU {
     }
 
     /// Where the last system call landed.
-    var landedInRing0: Bool { segments.pointee.cs.selector & 3 == 0 }
+    var landing: StaticString? {
+        segments.pointee.cs.selector & 3 == 0 ? "ring 0 (standard KVM)" : "ring 3 (page-table based KVM)"
+    }
 }
 #endif

@@ -1,3 +1,4 @@
+#if arch(x86_64)
 import CShim
 import GuestMemory
 import LinuxABI
@@ -35,3 +36,4 @@ enum MachineCalls {
         }
     }
 }
+#endif

@@ -1,0 +1,8 @@
+#if arch(arm64)
+import CShim
+
+/// KVM_CREATE_VM's argument: the bits of a guest-physical address, as many as there can be.
+enum MachineType {
+    static func value(_ system: KVMSystem) -> Int { system.capability(KVM_CAP_ARM_VM_IPA_SIZE) }
+}
+#endif

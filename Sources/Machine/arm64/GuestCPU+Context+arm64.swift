@@ -1,0 +1,64 @@
+#if arch(arm64)
+import CShim
+
+/// The user context by the names that all architectures share.
+extension GuestCPU {
+    public var instructionPointer: UInt64 { registers.pointee.pc }
+    public var stackPointer: UInt64 { registers.pointee.sp }
+
+    /// The number of the system call that the guest asks for.
+    @inline(__always)
+    public var systemCallNumber: UInt64 { registers.pointee.x.8 }
+
+    /// Where signal handlers return to.
+    public static var sigreturnAddress: UInt64 { ShimLayout.sigreturn }
+
+    /// Makes the context that of a program that begins.
+    public func startProgram(at entry: UInt64, stackPointer: UInt64) {
+        registers.pointee.pc = entry
+        registers.pointee.sp = stackPointer
+        contextReplaced()
+    }
+}
+
+/// A whole user context, as a child begins with it.
+public struct UserContext {
+    private var page: vmrun_shim_page
+
+    /// That of the calling system call, behind it.
+    public init(_ cpu: GuestCPU) throws(MachineFailure) {
+        var state = vmrun_vectors()
+        try cpu.saveExtendedState(&state)
+        page = cpu.registers.pointee
+        page.vectors = state
+    }
+
+    public func free() {}
+
+    public mutating func setResult(_ value: UInt64) { page.x.0 = value }
+    public mutating func setStackPointer(_ address: UInt64) { page.sp = address }
+    public mutating func setThreadPointer(_ address: UInt64) { page.tpidr = address }
+
+    public func load(into cpu: GuestCPU) throws(MachineFailure) {
+        cpu.registers.pointee.x = page.x
+        cpu.registers.pointee.sp = page.sp
+        cpu.registers.pointee.pc = page.pc
+        cpu.registers.pointee.pstate = page.pstate
+        cpu.registers.pointee.tpidr = page.tpidr
+        var state = page.vectors
+        try cpu.loadExtendedState(&state)
+        cpu.contextReplaced()
+    }
+}
+
+extension GuestFault {
+    /// Whether the context stands at the instruction, which will fault again when it runs again.
+    public var isRestartable: Bool { true }
+
+    /// What a sigreturn to an impossible frame comes to.
+    public static func badFrame(_ cpu: GuestCPU) -> GuestFault {
+        // SEGV_ACCERR: the kernel finds a mapping at or above the stack pointer.
+        GuestFault(signal: SIGSEGV, code: 2, address: cpu.stackPointer, trap: 0)
+    }
+}
+#endif

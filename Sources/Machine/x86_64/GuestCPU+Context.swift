@@ -1,0 +1,67 @@
+#if arch(x86_64)
+import CShim
+
+/// The user context by the names that all architectures share. Right where `registers` is; see `GuestCPU`.
+extension GuestCPU {
+    public var instructionPointer: UInt64 { registers.pointee.rip }
+    public var stackPointer: UInt64 { registers.pointee.rsp }
+
+    /// The number of the system call that the guest asks for.
+    @inline(__always)
+    public var systemCallNumber: UInt64 { registers.pointee.rax }
+
+    /// Makes the context that of a program that begins.
+    public func startProgram(at entry: UInt64, stackPointer: UInt64) {
+        registers.pointee.rip = entry
+        registers.pointee.rsp = stackPointer
+        contextReplaced()
+    }
+}
+
+/// A whole user context, as a child begins with it.
+public struct UserContext {
+    private var registers: kvm_regs
+    private var fsBase: UInt64
+    private var gsBase: UInt64
+    private let extendedState: UnsafeMutableRawPointer
+
+    /// That of the calling system call, behind it.
+    public init(_ cpu: GuestCPU) throws(MachineFailure) {
+        cpu.bringToUser()
+        let state = UnsafeMutableRawPointer.allocate(byteCount: GuestCPU.extendedStateCapacity, alignment: 64)
+        do throws(MachineFailure) { try cpu.saveExtendedState(state) } catch {
+            state.deallocate()
+            throw error
+        }
+        registers = cpu.registers.pointee
+        fsBase = cpu.fsBase
+        gsBase = cpu.gsBase
+        extendedState = state
+    }
+
+    public func free() { extendedState.deallocate() }
+
+    public mutating func setResult(_ value: UInt64) { registers.rax = value }
+    public mutating func setStackPointer(_ address: UInt64) { registers.rsp = address }
+    public mutating func setThreadPointer(_ address: UInt64) { fsBase = address }
+
+    public func load(into cpu: GuestCPU) throws(MachineFailure) {
+        cpu.registers.pointee = registers
+        cpu.contextReplaced()
+        cpu.fsBase = fsBase
+        cpu.gsBase = gsBase
+        try cpu.loadExtendedState(extendedState)
+    }
+}
+
+extension GuestFault {
+    /// Whether the context stands at the instruction, which will fault again when it runs again. Behind it for the traps: #DB,
+    /// #BP, #OF.
+    public var isRestartable: Bool { trap != 1 && trap != 3 && trap != 4 }
+
+    /// What a sigreturn to an impossible frame comes to.
+    public static func badFrame(_ cpu: GuestCPU) -> GuestFault {
+        GuestFault(signal: SIGSEGV, code: SI_KERNEL_CODE, address: 0, trap: 0)
+    }
+}
+#endif
