@@ -43,7 +43,7 @@ def run(package, program, root, vmrun, pattern):
         if vmrun:
             shutil.copy(vmrun, folder / "vmrun")
             command = [str(folder / "vmrun"), *command]
-        environment = {**ENVIRONMENT, "HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp"), "GOCACHE": str(folder / "tmp/cache")}
+        environment = {**ENVIRONMENT, "HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp"), "GOCACHE": str(folder / "tmp/cache"), "GO111MODULE": "off"}
         result = process.run(as_other_user(command, folder), env=environment, cwd=work, timeout=SECONDS)
     said = (result.stdout + result.stderr).decode(errors="replace")
     outcomes = {}
