@@ -1,6 +1,7 @@
 /* execveat and fexecve: programs by descriptor, by directory and name, from memory. */
 #include "check.h"
 #include <limits.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #ifndef AT_EMPTY_PATH
@@ -37,6 +38,14 @@ static void by_descriptor(void)
     IN_CHILD(execute_at(-1, "", AT_EMPTY_PATH), EBADF);
     IN_CHILD(execute_at(999, "", AT_EMPTY_PATH), EBADF);
     IN_CHILD(execute_at(AT_FDCWD, "", AT_EMPTY_PATH), EACCES);
+    int pair[2];
+    CHECK_OK(pipe(pair));
+    close(pair[1]);
+    IN_CHILD(execute_at(pair[0], "", AT_EMPTY_PATH), EACCES);
+    close(pair[0]);
+    int unbound = socket(AF_UNIX, SOCK_STREAM, 0);
+    IN_CHILD(execute_at(unbound, "", AT_EMPTY_PATH), EACCES);
+    close(unbound);
     close(fd);
     close(path);
 }

@@ -65,11 +65,15 @@ extension GuestThread {
         let opened: Int
         if path.isEmpty && directory == AT_FDCWD { throw .EACCES }
         if path.isEmpty {
+            // Opening a pipe would wait, and a socket cannot be opened.
+            var status = stat()
+            let found = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(directory), $0.argument) }
+            if found < 0 { throw GuestErrno(Int32(truncatingIfNeeded: -found)) }
+            if status.st_mode & mode_t(S_IFMT) != mode_t(S_IFREG) { throw .EACCES }
             // The object behind the descriptor, whatever became of its name.
             opened = "/proc/thread-self/fd/\(directory)".withCString {
                 Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_CLOEXEC))
             }
-            if opened == -Int(ENOENT) { throw .EBADF }
             if opened < 0 { throw GuestErrno(Int32(-opened)) }
         } else {
             name.append(UInt8(ascii: "/"))
