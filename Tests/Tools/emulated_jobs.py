@@ -13,6 +13,7 @@ TIMED_OUT = 137
 #: What the emulated hosts' kernel and its tmpfs answer otherwise than the fixtures expect; vmrun must answer in just the same way.
 BEYOND_THE_HOST = {
     "files/space": "tmpfs of Linux 6.1 knows fewer modes, and larger files",
+    "files/nameless": "Linux before 6.10 lets nobody link a descriptor's file without a capability",
     "files/not_its_own": "Linux before 6.10 lets nobody link a descriptor's file without a capability",
 }
 
