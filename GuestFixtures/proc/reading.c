@@ -9,7 +9,7 @@
 /* These do not change while they are read. */
 static const char *const steady[] = {"/proc/self/cmdline", "/proc/self/environ", "/proc/self/limits", "/proc/self/auxv",
                                      "/proc/self/mountinfo", "/proc/self/mounts", "/proc/version", "/proc/filesystems",
-                                     "/proc/self/cgroup", "/proc/devices", "/proc/self/mountstats"};
+                                     "/proc/self/comm", "/proc/devices", "/proc/self/mountstats"};
 #define COUNT (sizeof steady / sizeof *steady)
 
 static char whole[1 << 16], other[1 << 16];

@@ -17,11 +17,18 @@ static const struct timespec soon = {0, 150000000};
 /* A child that waits at `word`: 0 when it was woken, 1 when its time was up. */
 static pid_t waiter(volatile uint32_t *word, int operation)
 {
+    /* The fork may take long where a processor is emulated. */
+    static volatile int *about_to;
+    if (!about_to) about_to = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(about_to != MAP_FAILED);
+    *about_to = 0;
     pid_t pid = fork();
     if (pid == 0) {
+        *about_to = 1;
         long result = futex(word, operation, 0, &soon, NULL, 0);
         _exit(result == 0 ? 0 : errno == ETIMEDOUT ? 1 : 2);
     }
+    WAIT_UNTIL(*about_to);
     usleep(40000);
     return pid;
 }
