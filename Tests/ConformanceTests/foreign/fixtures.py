@@ -7,7 +7,7 @@ from harness.registry import case, check
 TRANSLATED = ["translated/signals", "translated/threads", "translated/processes", "translated/mappings"]
 FIXTURES = [
     *TRANSLATED,
-    "files/contents", "files/deep_directory", "files/directories", "files/paths", "files/unix_sockets", "files/watches",
+    "files/contents", "files/deep_directory", "files/directories", "files/paths", "sockets/unix", "files/watches",
     "files/working_directory", "memory/anonymous", "memory/stack", "process/clone_arguments", "process/exec_descriptors",
     "process/exec_killed", "process/exec_script", "process/exec_without_success", "process/fork", "process/job_control",
     "process/pipe_ends", "process/proc_pidfd", "process/vfork_limits", "process/wait", "signals/basics", "signals/restart",
