@@ -3,16 +3,12 @@
 They come with apt under a configuration of its own (package_root.py), and are kept in the user's cache: nothing is installed.
 """
 
-import fcntl
-import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
-from emulated_kernel import cache_folder
+import cache
 from package_root import prepare_apt
 
 #: Raised when what is kept in the cache changes.
@@ -21,21 +17,9 @@ RECIPE = "1"
 PACKAGES = ["busybox-static", "libelf-dev", "zlib1g-dev", "libc6", "libgcc-s1", "qemu-user-static", "linux-image-cloud-arm64"]
 
 
-class PackageError(Exception):
-    pass
-
-
 def unpacked(package):
     """The folder that has the contents of one of PACKAGES, fetched on first use."""
-    folder = cache_folder() / f"arm64-packages-{RECIPE}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with open(folder.with_suffix(".lock"), "w") as lock:
-            # Two checkouts may want it at once; the second finds what the first made.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.is_dir():
-                fetch(folder)
-    return folder / package
+    return cache.kept(f"arm64-packages-{RECIPE}", fetch) / package
 
 
 def kernel():
@@ -44,21 +28,20 @@ def kernel():
     return image
 
 
-def fetch(folder):
-    """Download and unpack beside folder, then rename: an interrupted try leaves nothing that looks finished."""
+def fetch(work):
+    """Download and unpack all of PACKAGES below `work`."""
     print("Fetching Debian's arm64 packages (once)", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix=folder.name + ".", dir=folder.parent) as name:
-        work = pathlib.Path(name)
-        (work / "new").mkdir()
-        environment = prepare_apt(work / "apt", "arm64")
-        command(["apt-get", "-q", "update"], work, environment)
-        for package in PACKAGES:
-            archives = work / "archives" / package
-            archives.mkdir(parents=True)
-            command(["apt-get", "-q", "download", real_name(package, environment)], archives, environment)
-            [archive] = archives.glob("*.deb")
-            command(["dpkg-deb", "-x", str(archive), str(work / "new" / package)], work, environment)
-        os.rename(work / "new", folder)
+    new = work / "new"
+    new.mkdir()
+    environment = prepare_apt(work / "apt", "arm64")
+    cache.command(["apt-get", "-q", "update"], work, environment)
+    for package in PACKAGES:
+        archives = work / "archives" / package
+        archives.mkdir(parents=True)
+        cache.command(["apt-get", "-q", "download", real_name(package, environment)], archives, environment)
+        [archive] = archives.glob("*.deb")
+        cache.command(["dpkg-deb", "-x", str(archive), str(new / package)], work, environment)
+    return new
 
 
 def real_name(package, environment):
@@ -68,14 +51,8 @@ def real_name(package, environment):
     found = subprocess.run(["apt-cache", "depends", package], env=environment, capture_output=True, text=True)
     match = re.search(r"Depends: (linux-image-\d\S*)$", found.stdout, re.MULTILINE)
     if not match:
-        raise PackageError(f"apt knows no {package} package for arm64.")
+        raise cache.Unavailable(f"apt knows no {package} package for arm64.")
     return match[1]
-
-
-def command(words, folder, environment):
-    result = subprocess.run(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise PackageError(f"{' '.join(words)} failed:\n{result.stderr.strip()[-1000:]}")
 
 
 def main():
@@ -84,7 +61,7 @@ def main():
     try:
         for package in packages:
             shutil.copytree(unpacked(package), target, symlinks=True, dirs_exist_ok=True)
-    except PackageError as error:
+    except cache.Unavailable as error:
         sys.exit(str(error))
 
 

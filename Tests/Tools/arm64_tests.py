@@ -12,7 +12,8 @@ import sys
 import tempfile
 
 import emulated_host
-from arm64_packages import PackageError, kernel, unpacked
+import cache
+from arm64_packages import kernel, unpacked
 from emulated_host import REPOSITORY
 from emulated_jobs import FixtureJobs, Job, own_jobs, program_jobs
 
@@ -100,7 +101,7 @@ def main():
         sys.exit(f"There is no {options.vmrun}: run 'make aarch64' first.")
     try:
         hosts = [host(options, cpu) for cpu in options.cpu or PROCESSORS]
-    except PackageError as error:
+    except cache.Unavailable as error:
         sys.exit(f"There is no emulated host: {error}")
 
     def jobs(fixtures):

@@ -15,7 +15,8 @@ import tempfile
 import time
 import tomllib
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from suite import ROOT, Comparison
+
 HERE = pathlib.Path(__file__).resolve().parent / "cpython"
 PYTHON = "/usr/bin/python3.11"
 MODULES = ["test_fork1", "test_wait3", "test_wait4", "test_posix", "test_signal", "test_threading", "test_os", "test_subprocess",
@@ -103,33 +104,18 @@ class Run:
         return started
 
 
-def compare(module, native, guest, known, left_out):
-    """Print what differs; return (passed, failed)."""
-    passed = failed = 0
+def compare(module, native, guest, left_out, comparison):
+    """Compare what the tests of one module came to."""
+    absent = ("absent", "")
     for name in sorted((native.keys() | guest.keys()) - left_out.keys()):
-        there, here = native.get(name, ("absent", "")), guest.get(name, ("absent", ""))
-        reason = known.pop(name, None)
-        if there[0] in ["died", "hung"]:
-            failed += 1
-            print(f"FAIL {name}: natively {there[0]}{described(there)}")
-        elif there[0] == here[0]:
-            passed += reason is None
-            if reason is not None:
-                failed += 1
-                print(f"FAIL {name}: is listed as a known difference, and is none any more ({there[0]})")
-        elif reason is not None:
-            passed += 1
-            print(f"known {name}: natively {there[0]}, under vmrun {here[0]}: {reason}")
-        else:
-            failed += 1
-            print(f"FAIL {name}: natively {there[0]}{described(there)}, under vmrun {here[0]}{described(here)}")
+        there, here = native.get(name, absent), guest.get(name, absent)
+        comparison.add(name, there[0], here[0], "\n".join(filter(None, [described("natively", there), described("under vmrun", here)])))
     counts = {outcome: sum(value[0] == outcome for value in native.values()) for outcome, _ in native.values()}
     print(f"{module}: " + ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())) + " natively", flush=True)
-    return passed, failed
 
 
-def described(outcome):
-    return f" ({outcome[1][:300]})" if outcome[1] else ""
+def described(where, outcome):
+    return f"{where}: {outcome[1][:300]}" if outcome[1] else ""
 
 
 def main():
@@ -138,27 +124,24 @@ def main():
     parser.add_argument("-k", dest="patterns", action="append", default=[], help="only tests whose name contains this")
     parser.add_argument("modules", nargs="*", help=f"default: {' '.join(MODULES)}")
     options = parser.parse_args()
-    reasons = tomllib.loads((HERE / "known.toml").read_text())
-    known = reasons["known"]
+    left_out = tomllib.loads((HERE / "known.toml").read_text())["left_out"]
+    comparison = Comparison(HERE / "known.toml", no_oracle=("died", "hung"))
+    modules = options.modules or MODULES
     logs = ROOT / "build/cpython"
     logs.mkdir(parents=True, exist_ok=True)
-    passed = failed = 0
-    for module in options.modules or MODULES:
+    for module in modules:
         # Both at a time: a difference that the load makes shows in both, and half the time is waiting.
         with open(logs / f"{module}.native", "wb") as one, open(logs / f"{module}.vmrun", "wb") as other, \
                 concurrent.futures.ThreadPoolExecutor() as pool:
             native = pool.submit(Run([], module, one, options.patterns).complete)
             guest = pool.submit(Run([options.vmrun], module, other, options.patterns).complete)
-            mine = {name: known.pop(name) for name in list(known) if name.startswith(f"test.{module}.")}
-            if options.patterns:
-                mine = {name: reason for name, reason in mine.items() if any(pattern in name for pattern in options.patterns)}
-            counts = compare(module, native.result(), guest.result(), mine, reasons["left_out"])
-        for name in mine:
-            print(f"FAIL {name}: is listed as a known difference, and there is no such test")
-        passed += counts[0]
-        failed += counts[1] + len(mine)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or passed == 0 else 0
+            compare(module, native.result(), guest.result(), left_out, comparison)
+
+    def has_run(name):
+        return (name.startswith(tuple(f"test.{module}." for module in modules))
+                and (not options.patterns or any(pattern in name for pattern in options.patterns)))
+
+    return comparison.finish(has_run)
 
 
 if __name__ == "__main__":

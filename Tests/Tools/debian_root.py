@@ -5,7 +5,6 @@ checkout, or a changed one, finds it again. It is built beside that name and ren
 complete: an interrupted creation leaves nothing that looks finished.
 """
 
-import fcntl
 import hashlib
 import os
 import pathlib
@@ -13,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+import cache
 
 SUITE = "bookworm"
 VARIANT = "minbase"
@@ -91,15 +92,8 @@ def create(root):
 
 def provide(link, name, recipe, make):
     """Make `link` name the directory that `make(directory)` fills; it is kept in the user's cache, under this name and recipe."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "vmrun"
-    root = cache / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if not root.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with open(cache / f"{name}.lock", "w") as lock:
-            # Two checkouts may want it at once; the second finds what the first made.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not root.is_dir():
-                make(root)
+    root = cache.folder() / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    cache.once(root, make)
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink() or os.readlink(link) != str(root):
         link.unlink(missing_ok=True)

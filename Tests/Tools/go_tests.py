@@ -16,9 +16,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "ConformanceTests"))
 
 from harness import process  # noqa: E402
-from harness.context import ENVIRONMENT, scratch  # noqa: E402
-from harness.privilege import as_other_user  # noqa: E402
-from suite import ROOT, Comparison  # noqa: E402
+from harness.context import scratch  # noqa: E402
+from suite import ROOT, Comparison, run_unprivileged  # noqa: E402
 
 PACKAGES = ["os", "os/exec", "os/signal", "os/user", "syscall", "net", "net/http/httptest", "io/fs", "path/filepath", "runtime/pprof",
             "sync", "internal/poll", "runtime"]
@@ -40,12 +39,9 @@ def run(package, program, root, vmrun, pattern):
         os.chmod(folder / "tmp", 0o777)
         shutil.copy(program, folder / "test")
         command = [str(folder / "test"), "-test.v", "-test.short", f"-test.timeout={SECONDS}s", *pattern]
-        if vmrun:
-            shutil.copy(vmrun, folder / "vmrun")
-            command = [str(folder / "vmrun"), *command]
-        environment = {**ENVIRONMENT, "HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp"), "GOCACHE": str(folder / "tmp/cache"), "GO111MODULE": "off"}
-        result = process.run(as_other_user(command, folder), env=environment, cwd=work, timeout=SECONDS)
-    said = (result.stdout + result.stderr).decode(errors="replace")
+        temporary = str(folder / "tmp")
+        environment = {"HOME": temporary, "TMPDIR": temporary, "GOCACHE": f"{temporary}/cache", "GO111MODULE": "off"}
+        result, said = run_unprivileged(command, folder, vmrun, cwd=work, env=environment, timeout=SECONDS)
     outcomes = {}
     for found in re.finditer(r"^--- (PASS|FAIL|SKIP): (\S+)", said, re.MULTILINE):
         if not UNSTEADY.search(found[2]):
@@ -81,7 +77,7 @@ def main():
         for name in sorted(native.keys() | guest.keys()):
             comparison.add(f"{package}.{name}", native.get(name, "absent"), guest.get(name, "absent"), details(here, name))
         print(f"{package}: {len(native) - 1} tests", flush=True)
-    return comparison.finish(not options.packages and not options.pattern)
+    return comparison.finish(lambda _: not options.packages and not options.pattern)
 
 
 def details(said, name):

@@ -19,9 +19,8 @@ sys.path.insert(0, str(HERE.parent / "ConformanceTests"))
 
 import cache  # noqa: E402
 from harness import process  # noqa: E402
-from harness.context import ENVIRONMENT, scratch  # noqa: E402
-from harness.privilege import as_other_user  # noqa: E402
-from suite import ROOT, Comparison  # noqa: E402
+from harness.context import scratch  # noqa: E402
+from suite import ROOT, Comparison, run_unprivileged  # noqa: E402
 
 PACKAGE = "linux-source-6.1"
 #: Raised when what is kept in the cache changes.
@@ -34,22 +33,16 @@ SECONDS = 120
 def source():
     """The folder with the kernel's source and, in usr/include, its headers as user space sees them."""
     def make(work):
-        command(["apt-get", "download", "-q", PACKAGE], work)
+        cache.command(["apt-get", "download", "-q", PACKAGE], work)
         [archive] = work.glob("*.deb")
-        command(["dpkg", "-x", str(archive), "unpacked"], work)
+        cache.command(["dpkg", "-x", str(archive), "unpacked"], work)
         [tarball] = (work / "unpacked/usr/src").glob("linux-source-*.tar.xz")
         top = tarball.name.removesuffix(".tar.xz")
-        command(["tar", "xJf", str(tarball), *[f"{top}/{part}" for part in PARTS]], work)
-        command(["make", "-s", "headers"], work / top)
+        cache.command(["tar", "xJf", str(tarball), *[f"{top}/{part}" for part in PARTS]], work)
+        cache.command(["make", "-s", "headers"], work / top)
         return work / top
 
     return cache.kept(f"kselftest-{RECIPE}", make)
-
-
-def command(words, folder):
-    result = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(words)} failed:\n{result.stderr.strip()[-1000:]}")
 
 
 def build(tree, group, output):
@@ -75,13 +68,8 @@ def run(output, line, vmrun):
     with scratch("kselftest-") as folder:
         shutil.copytree(output, folder / "tests")
         words = shlex.split(line)
-        test = [f"./{words[0]}", *words[1:]]
-        if vmrun:
-            shutil.copy(vmrun, folder / "vmrun")
-            test = [str(folder / "vmrun"), *test]
         os.chmod(folder / "tests", 0o777)
-        result = process.run(as_other_user(test, folder), env=ENVIRONMENT, cwd=folder / "tests", timeout=SECONDS)
-    said = (result.stdout + result.stderr).decode(errors="replace")
+        result, said = run_unprivileged([f"./{words[0]}", *words[1:]], folder, vmrun, cwd=folder / "tests", timeout=SECONDS)
     if result.timed_out:
         return [("", "did not end")], said
     outcomes = [("", result.describe())]
@@ -97,7 +85,10 @@ def main():
     parser.add_argument("-k", dest="pattern", default="", help="only programs whose name contains this")
     options = parser.parse_args()
     process.become_subreaper()
-    tree = source()
+    try:
+        tree = source()
+    except cache.Unavailable as error:
+        sys.exit(str(error))
     comparison = Comparison(HERE / "kselftest/known.toml")
     for group in tomllib.loads((HERE / "kselftest/tests.toml").read_text())["group"]:
         lines = [line for line in group.get("run", group["build"]) if options.pattern in f"{group['directory']}/{line}"]
@@ -114,7 +105,7 @@ def main():
             for test in sorted(there.keys() | here.keys()):
                 name = f"{group['directory']}/{line}{test}"
                 comparison.add(name, there.get(test, "absent"), here.get(test, "absent"), said)
-    return comparison.finish(not options.pattern)
+    return comparison.finish(lambda _: not options.pattern)
 
 
 if __name__ == "__main__":

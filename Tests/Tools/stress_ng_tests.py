@@ -6,7 +6,6 @@ under vmrun as it ends natively. What differs for a known reason is in stress_ng
 
 import argparse
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -14,9 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "ConformanceTests"))
 
 from harness import process  # noqa: E402
-from harness.context import ENVIRONMENT, scratch  # noqa: E402
-from harness.privilege import as_other_user  # noqa: E402
-from suite import ROOT, Comparison  # noqa: E402
+from harness.context import scratch  # noqa: E402
+from suite import ROOT, Comparison, run_unprivileged  # noqa: E402
 
 CLASSES = ["os", "filesystem", "memory", "interrupt", "pipe", "scheduler"]
 #: What stress-ng's manual page says of its exit status.
@@ -48,11 +46,7 @@ def run(name, vmrun, seconds):
     """(outcome, what it said)."""
     with scratch("stress-") as folder:
         command = ["stress-ng", f"--{name}", "1", "-t", str(seconds), "--verify", "--oomable", "--temp-path", str(folder)]
-        if vmrun:
-            shutil.copy(vmrun, folder / "vmrun")
-            command = [str(folder / "vmrun"), *command]
-        result = process.run(as_other_user(command, folder), env=ENVIRONMENT, cwd=folder, timeout=SECONDS)
-    said = (result.stdout + result.stderr).decode(errors="replace")
+        result, said = run_unprivileged(command, folder, vmrun, timeout=SECONDS)
     if result.timed_out:
         return "did not end", said
     if result.leaked:
@@ -72,7 +66,7 @@ def main():
         native, _ = run(name, None, options.seconds)
         guest, said = run(name, options.vmrun, options.seconds)
         comparison.add(name, native, guest, said)
-    return comparison.finish(not options.names)
+    return comparison.finish(lambda _: not options.names)
 
 
 if __name__ == "__main__":

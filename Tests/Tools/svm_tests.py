@@ -12,7 +12,8 @@ import sys
 import emulated_host
 from emulated_host import REPOSITORY
 from emulated_jobs import FixtureJobs, own_jobs, program_jobs
-from emulated_kernel import KernelError, amd64_kernel
+import cache
+from emulated_kernel import amd64_kernel
 
 #: In the order in which they are loaded. The distribution's kernel has KVM as modules.
 MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd"]
@@ -65,7 +66,7 @@ def main():
         sys.exit(f"There is no {options.vmrun}: run 'make' first.")
     try:
         hosts = [host(options, npt) for npt in options.npt or ["1", "0"]]
-    except KernelError as error:
+    except cache.Unavailable as error:
         sys.exit(f"There is no kernel for the emulated host: {error}")
 
     def jobs(fixtures):
