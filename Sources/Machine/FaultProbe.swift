@@ -1,48 +1,54 @@
 /// A nearly empty address space on which one instruction is run again, to learn which of its accesses the host refuses: it
 /// holds the shim's branch and, page by page, what has been found accessible.
+///
+/// It serves one instruction after the other. Its tables stay, and each stands for the same addresses for good: KVM's shadow
+/// paging does not see entries that the host takes away, and would show what is left of them at a table's new addresses.
+/// At its old ones, what is left is a page that the host still allows; KVM drops what the host does not.
 final class FaultProbe {
     /// An instruction touches few pages; a string instruction that runs on is sent back to the real tables.
     static let maximumSteps = 24
-    private static let tablesNeeded: UInt64 = 1 + 3 * UInt64(maximumSteps)
 
-    let instruction: UInt64
-    let root: UInt64
+    private struct OpenPage {
+        let entry: UnsafeMutablePointer<UInt64>
+        var write: Bool
+        var fetch: Bool
+    }
+
+    private(set) var instruction: UInt64 = 0
     private(set) var steps = 0
-    private let memory: KernelMemory
-    private let pages: UInt64
-    private var used: UInt64 = 1
+    private let tables: PageTables
+    private var openPages: [OpenPage] = []
 
-    /// Takes the pages of `recycled` where there is one.
-    init(_ memory: KernelMemory, _ tables: PageTables, instruction: UInt64) throws(MachineFailure) {
-        self.memory = memory
-        self.instruction = instruction
-        pages = try memory.takeProbePages(Self.tablesNeeded)
-        root = pages
-        memory.pointer(root).initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
-        if let shim = ShimLayout.userBranch { memory.table(root)[shim] = memory.table(tables.root)[shim] }
+    var root: UInt64 { tables.root }
+
+    init(_ memory: KernelMemory, _ real: PageTables) throws(MachineFailure) {
+        tables = try PageTables(memory)
+        if let shim = ShimLayout.userBranch { memory.table(tables.root)[shim] = memory.table(real.root)[shim] }
+        openPages.reserveCapacity(Self.maximumSteps)
     }
 
-    private func freshTable() throws(MachineFailure) -> UInt64 {
-        guard used < Self.tablesNeeded else { throw .outOfMemory("a fault probe") }
-        defer { used += 1 }
-        let page = pages + used * 4096
-        memory.pointer(page).initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
-        return page
-    }
+    func begin(_ instruction: UInt64) { self.instruction = instruction }
 
-    /// Lets the instruction access the page.
-    func allow(_ page: UInt64, physical: UInt64, write: Bool) throws(MachineFailure) {
+    /// Lets the instruction access the page that begins at `page`, in this way too. The machine's lock is held.
+    func allow(_ page: UInt64, physical: UInt64, write: Bool, fetch: Bool) throws(MachineFailure) {
         steps += 1
-        var table = root
-        for level: UInt64 in [4, 3, 2] {
-            let slot = memory.table(table) + PageTables.index(page, level: level)
-            if !PageTableEntry.isPresent(slot.pointee) { slot.pointee = try freshTable() | PageTableEntry.table }
-            table = slot.pointee & PageTableEntry.addressMask
+        let entry = try tables.entry(page, level: 1)
+        var open = OpenPage(entry: entry, write: write, fetch: fetch)
+        if let known = openPages.firstIndex(where: { $0.entry == entry }) {
+            open.write = open.write || openPages[known].write
+            open.fetch = open.fetch || openPages[known].fetch
+            openPages[known] = open
+        } else {
+            openPages.append(open)
         }
-        let bits = write ? PageTableEntry.userPage : PageTableEntry.readOnlyUserPage
-        memory.table(table)[PageTables.index(page, level: 1)] = physical | bits
+        let bits = open.write ? PageTableEntry.userPage : PageTableEntry.readOnlyUserPage
+        entry.pointee = physical | bits | (open.fetch ? 0 : PageTableEntry.noExecute)
     }
 
-    /// Gives the pages back for the next probe.
-    func release() { memory.returnProbePages(pages) }
+    /// Takes all pages away again.
+    func end() {
+        for page in openPages { page.entry.pointee = 0 }
+        openPages.removeAll(keepingCapacity: true)
+        steps = 0
+    }
 }

@@ -43,9 +43,8 @@ extension GuestCPU {
         // The host's mm changed under a probe: look again from the beginning.
         if probe != nil { endProbe() }
         do throws(MachineFailure) {
-            let new = try machine.withTables { (tables, memory) throws(MachineFailure) in
-                try FaultProbe(memory, tables, instruction: instruction)
-            }
+            let new = try machine.takeProbe()
+            new.begin(instruction)
             probe = new
             useTables(new.root)
         } catch {
@@ -76,12 +75,12 @@ extension GuestCPU {
             return pageFault(fault)
         }
         let page = address & ~4095
-        if machine.isVDSO(address) && !fault.write { return allow(page, physical, write: false, in: current) }
+        if machine.isVDSO(address) && !fault.write { return allow(page, physical, fault, in: current) }
         let advice = fault.write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
         let answer = Host.raw(Int32(SYS_madvise), Int(page), 4096, Int(advice))
         switch Int32(truncatingIfNeeded: -answer) {
         case 0:
-            return allow(page, physical, write: fault.write, in: current)
+            return allow(page, physical, fault, in: current)
         case EINTR, EAGAIN:
             return nil
         case EFAULT, EHWPOISON:
@@ -98,9 +97,11 @@ extension GuestCPU {
         }
     }
 
-    private func allow(_ page: UInt64, _ physical: UInt64, write: Bool, in probe: FaultProbe) -> GuestEvent? {
+    private func allow(_ page: UInt64, _ physical: UInt64, _ fault: PageFault, in probe: FaultProbe) -> GuestEvent? {
         do throws(MachineFailure) {
-            try probe.allow(page, physical: physical & ~4095, write: write)
+            _ = try machine.withTables { (_, _) throws(MachineFailure) in
+                try probe.allow(page, physical: physical & ~4095, write: fault.write, fetch: fault.fetch)
+            }
             forgetTranslations()
             return nil
         } catch {

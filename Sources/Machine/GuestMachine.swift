@@ -23,6 +23,7 @@ public final class GuestMachine {
     /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
     private var nextPhysical: UInt64 = 4 << 30
     private let vdso: HostVDSO
+    private var idleProbes: [FaultProbe] = []
 
     static let chunkSize: UInt64 = 64 << 20
     static let largeChunkSize: UInt64 = 1 << 30
@@ -218,7 +219,20 @@ public final class GuestMachine {
         lock.withLock { tables.translate(address) }
     }
 
-    func recycle(_ probe: FaultProbe) { lock.withLock { probe.release() } }
+    /// A probe for one instruction; `recycle` takes it back. Programs that live off SIGSEGV need one all the time.
+    func takeProbe() throws(MachineFailure) -> FaultProbe {
+        lock.lock()
+        defer { lock.unlock() }
+        if let probe = idleProbes.popLast() { return probe }
+        return try FaultProbe(memory, tables)
+    }
+
+    func recycle(_ probe: FaultProbe) {
+        lock.withLock {
+            probe.end()
+            idleProbes.append(probe)
+        }
+    }
 
     func isVDSO(_ address: UInt64) -> Bool { address >= vdso.start && address < vdso.end }
 

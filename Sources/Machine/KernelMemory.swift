@@ -70,18 +70,6 @@ final class KernelMemory {
         pointer(guestPhysical).assumingMemoryBound(to: UInt64.self)
     }
 
-    // MARK: Probe pages
-
-    /// Runs of pages that fault probes have given back: probing is frequent in programs that live off SIGSEGV.
-    private var freeProbes: [UInt64] = []
-
-    func takeProbePages(_ count: UInt64) throws(MachineFailure) -> UInt64 {
-        if let pages = freeProbes.popLast() { return pages }
-        return try allocate(pages: count)
-    }
-
-    func returnProbePages(_ pages: UInt64) { freeProbes.append(pages) }
-
     /// In a fork child: the blocks were not inherited.
     func forget() { blockCount = 0 }
 
