@@ -28,7 +28,9 @@ extension SyntheticFileSystem {
         }
     }
 
-    public func path(ofDescriptor descriptor: Int32) -> [UInt8]? { name(ofDescriptor: descriptor)?.path }
+    public func path(ofDescriptor descriptor: Int32) -> [UInt8]? {
+        flags.contains(descriptor) ? name(ofDescriptor: descriptor)?.path : nil
+    }
 
     /// The process whose /proc/PID directory a descriptor is, whether it is still there or not. Nil for anything else.
     public func process(ofDirectory descriptor: Int32) -> Int32? {

@@ -17,7 +17,7 @@ enum MoveCalls {
         let source = Forwarding.descriptor(isSplice || isCopy ? args.a0 : args.a1)
         let synthetic = thread.process.synthetic
         let descriptor = Int32(truncatingIfNeeded: source)
-        guard synthetic.mayBeSynthetic(descriptor), let path = synthetic.path(ofDescriptor: descriptor) else { return nil }
+        guard let path = synthetic.path(ofDescriptor: descriptor) else { return nil }
         // No file that can be written is of procfs's file system.
         if isCopy { throw .EXDEV }
         guard isMovable(path) else { throw .EINVAL }

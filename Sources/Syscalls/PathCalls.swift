@@ -69,9 +69,10 @@ enum PathCalls {
     }
 
     static func target(
-        _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, followLast: Bool, openFlags: Int = 0
+        _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, followLast: Bool, openFlags: Int = 0,
+        isLink: Bool = false
     ) throws(GuestErrno) -> Target {
-        switch try thread.files.object(path, from: directory, followLast: followLast, flags: openFlags) {
+        switch try thread.files.object(path, from: directory, followLast: followLast, flags: openFlags, isLink: isLink) {
         case .descriptor(let descriptor): return .descriptor(descriptor, isOwned: true)
         case .synthetic(let path, let kind): return .synthetic(path, kind)
         }

@@ -50,8 +50,11 @@ extension PathCalls {
             let result = hostStatus(direct, path.start.argument, &status, VMRUN_AT_SYMLINK_NOFOLLOW)
             if result == 0 {
                 let isLink = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFLNK)
-                let follows = isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0
-                if !follows && !mayPatch(files, status) { return try deliver(status, address) }
+                if isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0 {
+                    try fill(&status, thread, try target(thread, directory, path, followLast: true, isLink: true))
+                    return try deliver(status, address)
+                }
+                if !mayPatch(files, status) { return try deliver(status, address) }
             } else if files.isFinal(result, in: direct) {
                 return result
             }
@@ -135,6 +138,7 @@ extension PathCalls {
             flags,
             allowed: VMRUN_AT_SYMLINK_NOFOLLOW | VMRUN_AT_NO_AUTOMOUNT | VMRUN_AT_EMPTY_PATH | VMRUN_AT_STATX_SYNC_TYPE)
         var extended = CShim.statx()
+        var isFollowedLink = false
         let directory = descriptor(args.a0)
         let files = thread.files
         if let direct = files.directDirectory(path, from: directory) {
@@ -143,13 +147,16 @@ extension PathCalls {
                 direct, path.start.argument, &extended, flags | VMRUN_AT_SYMLINK_NOFOLLOW, mask | UInt32(STATX_TYPE))
             if result == 0 {
                 let isLink = Int32(extended.stx_mode) & S_IFMT == S_IFLNK
-                let follows = isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0
-                if !follows && !mayPatch(files, extended) { return try deliver(extended, args.a4) }
+                isFollowedLink = isLink && flags & VMRUN_AT_SYMLINK_NOFOLLOW == 0
+                if !isFollowedLink && !mayPatch(files, extended) { return try deliver(extended, args.a4) }
             } else if files.isFinal(result, in: direct) {
                 return result
             }
         }
-        let target = try target(thread, directory, path, flags)
+        let target =
+            isFollowedLink
+            ? try target(thread, directory, path, followLast: true, isLink: true)
+            : try target(thread, directory, path, flags)
         guard case .descriptor(let descriptor, _) = target else {
             var status = CShim.stat()
             try fill(&status, thread, target)

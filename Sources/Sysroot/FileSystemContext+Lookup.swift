@@ -4,14 +4,19 @@ import LinuxABI
 
 /// What one pass over a path tells.
 struct PathShape {
-    /// It has a `..`, or a component that is called like a mount: only the walk can tell where it leads.
-    var needsWalk = false
+    /// A component is called like a mount.
+    var mayMeetMount = false
+    var hasDotDot = false
     var isAbsolute = false
     /// One component, without a slash in front of it. Trailing ones are allowed.
     var isSingle = true
     var endsWithSlash = false
     /// The last component is `.`.
     var endsWithDot = false
+
+    /// Only the walk can tell where it leads. The host's own `..` is right in one scope: from the root down, with no mount on the
+    /// way. There the kernel stays at the root, and answers EAGAIN where a rename could have led it astray.
+    var needsWalk: Bool { mayMeetMount || (hasDotDot && !isAbsolute) }
 }
 
 /// Where a name is to be made or removed.
@@ -59,8 +64,11 @@ extension FileSystemContext {
                 while position < path.count && bytes[position] != slash { position += 1 }
                 let count = position - first
                 shape.endsWithDot = count == 1 && bytes[first] == dot
-                let isDotDot = count == 2 && bytes[first] == dot && bytes[first + 1] == dot
-                if isDotDot || mounts.mayBeMountName(bytes + first, count) { shape.needsWalk = true }
+                if count == 2 && bytes[first] == dot && bytes[first + 1] == dot {
+                    shape.hasDotDot = true
+                } else if mounts.mayBeMountName(bytes + first, count) {
+                    shape.mayMeetMount = true
+                }
             }
             shape.endsWithSlash = path.count > 0 && bytes[path.count - 1] == slash
         }
@@ -112,25 +120,26 @@ extension FileSystemContext {
     // MARK: - Objects
 
     /// The existing object that a path names. Without `followLast` a symbolic link at the end is the object itself, unless
-    /// slashes follow it. `flags`: O_DIRECTORY to have nothing else.
+    /// slashes follow it. `flags`: O_DIRECTORY to have nothing else. `isLink`: a direct call has found that the path, one component,
+    /// is a symbolic link.
     public func object(
-        _ path: PathBytes, from directory: Int32, followLast: Bool, flags: Int = 0
+        _ path: PathBytes, from directory: Int32, followLast: Bool, flags: Int = 0, isLink: Bool = false
     ) throws(GuestErrno) -> PathObject {
         try checkStart(path, directory)
         let shape = shape(path)
-        var hasLink = false
-        if !shape.needsWalk, let start = startDirectory(shape, directory) {
+        var hasLink = isLink
+        if !isLink, !shape.needsWalk, let start = startDirectory(shape, directory) {
             var how = open_how()
             let follow = followLast ? 0 : VMRUN_O_NOFOLLOW
             how.flags = UInt64(VMRUN_O_PATH | Int(O_CLOEXEC) | flags | follow)
             how.resolve = UInt64(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT)
             let result = Self.openat2(start, path.start.argument, &how, nil)
             if result >= 0 { return .descriptor(Int32(result)) }
-            hasLink = result == -Int(ELOOP)
             let mayContinue =
-                hasLink || (result == -Int(ENOENT) && mounts.fallbackDescriptor >= 0)
-                || isSyntheticStart(result, start)
+                result == -Int(ELOOP) || (result == -Int(EAGAIN) && shape.hasDotDot)
+                || (result == -Int(ENOENT) && mounts.fallbackDescriptor >= 0) || isSyntheticStart(result, start)
             if !mayContinue { throw GuestErrno(Int32(-result)) }
+            hasLink = result == -Int(ELOOP) && !shape.hasDotDot
         }
         return try walkToObject(path.bytes, from: directory, followLast: followLast, flags: flags, hasLink)
     }
@@ -161,7 +170,7 @@ extension FileSystemContext {
         let last = path.lastComponent
         let name = path.start + last.start
         let isStrict = mounts.hasReadOnly
-        if !shape.needsWalk && !isStrict, let start = startDirectory(shape, directory) {
+        if !shape.needsWalk && !shape.hasDotDot && !isStrict, let start = startDirectory(shape, directory) {
             if last.start == 0 || (last.start == 1 && shape.isAbsolute) {
                 if start < 0 || shape.isAbsolute || tree?.path(ofDescriptor: start) == nil {
                     return PathEntry(parent: start, name: name, ownsParent: false)

@@ -71,7 +71,8 @@ extension FileSystemContext {
             let result = Self.openat2(start, path.start.argument, &how, attention)
             if result >= 0 || result == VMRUN_ERESTART { return try admitted(result) }
             switch -result {
-            case Int(ELOOP): hasLink = true
+            case Int(ELOOP): hasLink = !shape.hasDotDot
+            case Int(EAGAIN) where shape.hasDotDot: break
             case Int(ENOENT) where mounts.fallbackDescriptor >= 0: break
             case Int(ENOTDIR) where start >= 0 && tree?.path(ofDescriptor: start) != nil: break
             default: throw GuestErrno(Int32(-result))

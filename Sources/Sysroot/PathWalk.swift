@@ -49,6 +49,8 @@ struct PathWalk: ~Copyable {
     /// Where the anchor is, as seen from the root of the whole view; nil: not asked yet.
     private var base: Location?
     private var done: [UInt8] = []
+    /// So many bytes of `done` the host has said to be a directory that may be searched; -1: not even the anchor was asked about.
+    private var verified = -1
     /// The walk is at this synthetic directory, and not at `anchor` and `done`.
     private var synthetic: [UInt8]? = nil
     private var rest: [UInt8]
@@ -146,6 +148,7 @@ struct PathWalk: ~Copyable {
         anchorIsFile = isFile
         base = location
         done = []
+        verified = -1
         synthetic = nil
     }
 
@@ -216,6 +219,8 @@ struct PathWalk: ~Copyable {
         next = afterwards
         if !done.isEmpty {
             done.removeLast(done.count - (done.lastIndex(of: slash) ?? 0))
+            // What led to a directory is one too.
+            verified = done.count
             return
         }
         switch location() {
@@ -268,16 +273,33 @@ struct PathWalk: ~Copyable {
 
     /// Asks the host whether `done` is a directory that may be searched. False where a link was found and spliced instead.
     private mutating func verifyDone() throws(GuestErrno) -> Bool {
+        if done.count <= verified { return true }
+        if done.isEmpty {
+            try verifyAnchor()
+            return true
+        }
         let before = ending
         ending = .dot
         let result = openHost(flags: VMRUN_O_PATH | VMRUN_O_DIRECTORY | Int(O_CLOEXEC), mode: 0)
         ending = before
         if result >= 0 {
             Host.close(Int32(result))
+            verified = done.count
             return true
         }
         guard result == -Int(ELOOP) else { throw GuestErrno(Int32(-result)) }
         return try !spliceFirstLink(followLast: true)
+    }
+
+    private mutating func verifyAnchor() throws(GuestErrno) {
+        var status = stat()
+        let result = withUnsafeMutablePointer(to: &status) { status in
+            HostPath.withStaticPath(".") {
+                Host.raw(Int32(SYS_newfstatat), Int(anchor), $0.argument, status.argument, VMRUN_AT_SYMLINK_NOFOLLOW)
+            }
+        }
+        if result < 0 { throw GuestErrno(Int32(-result)) }
+        verified = 0
     }
 
     /// Enters the mount at this component, if there is one.
@@ -349,51 +371,92 @@ struct PathWalk: ~Copyable {
 
     /// After ELOOP: finds the first symbolic link in `done` and splices it. False where the last component is the only one
     /// and is not to be followed, so that ELOOP is the answer.
+    ///
+    /// The host answers ELOOP for every beginning of the path that goes through the link, so its place is found by halving. The
+    /// first and the last component are tried before: links like `/lib` and `libc.so` are the usual ones.
     mutating func spliceFirstLink(followLast: Bool) throws(GuestErrno) -> Bool {
         races += 1
         if races > Self.mostRaces { throw .ELOOP }
-        var components = done
-        var opened: Int32 = -1
-        defer { if opened >= 0 { Host.close(opened) } }
-        var first = 0
-        while first < components.count {
-            let end = components[first...].firstIndex(of: slash) ?? components.count
-            let isLast = end == components.count
-            if isLast && !followLast { return false }
-            let directory = opened >= 0 ? opened : anchor
-            var name: [UInt8] = []
-            name.reserveCapacity(end - first + 1)
-            name.append(contentsOf: components[first..<end])
-            name.append(0)
-            if let target = Self.readLink(directory, name) {
-                done.removeLast(done.count - max(first - 1, 0))
-                if !isLast {
-                    if next < rest.count { components.append(slash) }
-                    rest.replaceSubrange(0..<next, with: components[(end + 1)...])
-                    next = 0
-                }
-                try splice(target)
-                return true
-            }
-            // No link any more: the tree changed, so another try is due.
-            if isLast { return true }
-            let below = name.withUnsafeBufferPointer {
-                Host.raw(
-                    Int32(SYS_openat), Int(directory), Int(bitPattern: $0.baseAddress),
-                    VMRUN_O_PATH | VMRUN_O_DIRECTORY | VMRUN_O_NOFOLLOW | Int(O_CLOEXEC), 0)
-            }
-            guard below >= 0 else { throw GuestErrno(Int32(-below)) }
-            if opened >= 0 { Host.close(opened) }
-            opened = Int32(below)
-            first = end + 1
+        let firstEnd = done.firstIndex(of: slash) ?? done.count
+        if firstEnd == done.count && !followLast { return false }
+        if let target = linkText(anchor, upTo: firstEnd) {
+            try splice(target, from: 0, to: firstEnd)
+            return true
         }
-        return false
+        // The link ends behind `low` and not behind `high`.
+        var low = firstEnd
+        var high = followLast ? done.count : done.lastIndex(of: slash) ?? firstEnd
+        var end = high
+        while low < high {
+            switch try probe(upTo: end) {
+            case .link(let target):
+                let slashBefore = done[..<end].lastIndex(of: slash) ?? 0
+                try splice(target, from: slashBefore, to: end)
+                return true
+            case .noLink: low = end
+            case .throughLink: high = done[..<end].lastIndex(of: slash) ?? low
+            }
+            end = Self.boundary(in: done, between: low, and: high)
+        }
+        // No link any more, where one is looked for at the end too: the tree changed, so another try is due.
+        return followLast
     }
 
-    private static func readLink(_ directory: Int32, _ name: [UInt8]) -> [UInt8]? {
-        name.withUnsafeBytes { bytes in
-            bytes.baseAddress.flatMap { HostPath.readLink(directory, $0.assumingMemoryBound(to: CChar.self)) }
+    /// What the host says of a beginning of `done`.
+    private enum Probe {
+        case link([UInt8])
+        case noLink
+        /// A component before its last one is a link.
+        case throughLink
+    }
+
+    private mutating func probe(upTo end: Int) throws(GuestErrno) -> Probe {
+        var how = open_how()
+        how.flags = UInt64(VMRUN_O_PATH | VMRUN_O_NOFOLLOW | Int(O_CLOEXEC))
+        how.resolve = Self.resolveDown
+        let anchor = anchor
+        let result = withDone(upTo: end) { FileSystemContext.openat2(anchor, $0.argument, &how, nil) }
+        if result == -Int(ELOOP) { return .throughLink }
+        if result < 0 { throw GuestErrno(Int32(-result)) }
+        defer { Host.close(Int32(result)) }
+        return HostPath.withStaticPath("") { HostPath.readLink(Int32(result), $0) }.map { .link($0) } ?? .noLink
+    }
+
+    /// The end of the component in the middle of those that end behind `low` and not behind `high`; `high` where there is none but
+    /// that.
+    private static func boundary(in text: [UInt8], between low: Int, and high: Int) -> Int {
+        guard low < high else { return high }
+        let middle = low + (high - low) / 2
+        if let before = text[(low + 1)..<(middle + 1)].lastIndex(of: slash) { return before }
+        return text[(middle + 1)..<high].firstIndex(of: slash) ?? high
+    }
+
+    private mutating func linkText(_ directory: Int32, upTo end: Int) -> [UInt8]? {
+        withDone(upTo: end) { HostPath.readLink(directory, $0) }
+    }
+
+    /// Calls `body` with the beginning of `done` as a NUL-terminated path.
+    private mutating func withDone<Result>(upTo end: Int, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        let isWhole = end == done.count
+        if isWhole { done.append(0) } else { done[end] = 0 }
+        defer { if isWhole { done.removeLast() } else { done[end] = slash } }
+        return done.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { fatalError("no path") }
+            return body(base.assumingMemoryBound(to: CChar.self))
         }
+    }
+
+    /// Puts the text of the link that stands in `done` between a slash at `start` (or the beginning) and `end` in its place.
+    private mutating func splice(_ target: [UInt8], from start: Int, to end: Int) throws(GuestErrno) {
+        if end < done.count {
+            var behind = Array(done[(end + 1)...])
+            if next < rest.count { behind.append(slash) }
+            rest.replaceSubrange(0..<next, with: behind)
+            next = 0
+        }
+        done.removeLast(done.count - start)
+        verified = start
+        try splice(target)
     }
 
     // MARK: - The host's turn

@@ -299,13 +299,18 @@ extension HostProcessTests {
             #expect(system.path(ofDescriptor: 0) == nil)
             let info = try contents(system, "\(me)/fdinfo/\(directory)")
             #expect(info.contains("ino:\t\(FNV1a.hash(bytes("\(me)/fd")))\n"))
-            // A descriptor is recognised whatever way it came.
-            let copy = dup(directory)
-            defer { close(copy) }
-            #expect(system.path(ofDescriptor: copy).map(text) == "\(me)/fd")
-            system.noteDuplicate(copy, of: directory)
-            #expect(system.mayBeSynthetic(copy))
-            #expect(session.makeFileSystem().mayBeSynthetic(copy))
+            // A descriptor is recognised whatever way it came, once that was noted.
+            let ways: [(Int32) -> Void] = [{ system.noteDuplicate($0, of: directory) }, { system.noteReceived($0) }]
+            for (index, note) in ways.enumerated() {
+                // A number that nothing synthetic had before.
+                let copy = dup2(directory, Int32(700 + index))
+                defer { close(copy) }
+                #expect(!system.mayBeSynthetic(copy))
+                note(copy)
+                #expect(system.mayBeSynthetic(copy))
+                #expect(system.path(ofDescriptor: copy).map(text) == "\(me)/fd")
+                #expect(session.makeFileSystem().path(ofDescriptor: copy).map(text) == "\(me)/fd")
+            }
         }
 
         @Test func linkTexts() {

@@ -116,6 +116,46 @@ private func changedOnHost(_ root: String, _ path: String, _ call: (Int32, Unsaf
     }
 }
 
+/// Every place that a link can have in a deep path, alone and with others.
+@Test func linksInDeepPathsAreFoundWhereverTheyAre() {
+    let tree = TestTree()
+    let names = ["one", "t", "three", "4444444444", "f", "sixth"]
+    for count in 1...names.count { tree.directory(names[..<count].joined(separator: "/")) }
+    tree.file(names.joined(separator: "/") + "/file", "deep")
+    var links: [String] = []
+    for index in names.indices {
+        // Beside each directory a link to it; the last two by other ways.
+        let above = names[..<index].joined(separator: "/")
+        let target = index < 4 ? names[index] : index == 4 ? "/" + names[...4].joined(separator: "/") : "../f/sixth/."
+        links.append("link\(index)")
+        tree.link((above.isEmpty ? "" : above + "/") + links[index], target)
+    }
+    tree.link(names.joined(separator: "/") + "/last", "file")
+    let context = tree.context()
+    for choice in 0..<(1 << names.count) {
+        let directories = names.indices.map { choice >> $0 & 1 == 0 ? names[$0] : links[$0] }.joined(separator: "/")
+        for name in ["file", "last", "last/", "../sixth/last", "nothing", "last/x"] {
+            let path = directories + "/" + name
+            #expect(context.opened("/" + path) == absoluteOnHost(tree, path, O_RDONLY), "\(path)")
+            let noFollow = O_RDONLY | O_NOFOLLOW
+            #expect(context.opened("/" + path, noFollow) == absoluteOnHost(tree, path, noFollow), "\(path) not followed")
+        }
+    }
+}
+
+/// What the host itself finds at a path below the root, its absolute links taken as the guest's.
+private func absoluteOnHost(_ tree: TestTree, _ path: String, _ flags: Int32) -> Outcome {
+    let root = Glibc.open(tree.root, O_RDONLY | O_DIRECTORY)
+    defer { close(root) }
+    var how = open_how(flags: UInt64(flags), mode: 0, resolve: UInt64(RESOLVE_IN_ROOT))
+    while true {
+        let result = path.withCString { FileSystemContext.openat2(root, Int(bitPattern: $0), &how, nil) }
+        // Something was renamed somewhere while the kernel was at a `..`: other tests do nothing else.
+        if result == -Int(EAGAIN) { continue }
+        return result < 0 ? .error(Int32(-result)) : outcome(of: Int32(result))
+    }
+}
+
 @Test func nothingAboveTheRootCanBeNamed() {
     let tree = populated()
     tree.outside("secret", "SECRET")
@@ -255,6 +295,63 @@ private func changedOnHost(_ root: String, _ path: String, _ call: (Int32, Unsaf
     worker.join()
     #expect(found["content(SECRET)"] == nil, "\(found)")
     #expect(found["content(in)"] != nil, "\(found)")
+}
+
+/// Where a directory goes out of the root while the host is at its `..`, what is above must not be reached.
+@Test func directoriesThatLeaveTheRootTakeNobodyAlong() {
+    let tree = TestTree()
+    tree.outside("secret", "SECRET")
+    mkdir(tree.base + "/outside", 0o755)
+    tree.outside("outside/secret", "SECRET")
+    for path in ["x", "x/y", "x/y/z"] { tree.directory(path) }
+    tree.file("x/secret", "in")
+    let context = tree.context()
+    let base = tree.base
+    let stop = Flag()
+    let worker = Worker {
+        while !stop.isSet {
+            rename(base + "/root/x/y", base + "/outside/y")
+            rename(base + "/outside/y", base + "/root/x/y")
+        }
+    }
+    var found: [String: Int] = [:]
+    // A long stay, so that the directory leaves meanwhile.
+    let wandering = "/x/y/z" + String(repeating: "/../z", count: 600)
+    for _ in 0..<1000 {
+        for path in [wandering + "/../../secret", wandering + "/../../../secret", "/x/y/z/../../secret", "/x/y/../secret"] {
+            found["\(context.opened(path))", default: 0] += 1
+            found["\(context.looked(path))", default: 0] += 1
+        }
+    }
+    stop.set()
+    worker.join()
+    #expect(found["content(SECRET)"] == nil, "\(found)")
+    #expect(found["content(in)"] != nil, "\(found)")
+}
+
+/// What a direct call has found to be a link may be anything by the time the walk looks.
+@Test func linksThatChangeAfterTheyWereSeen() {
+    let tree = populated()
+    tree.outside("secret", "SECRET")
+    tree.link("out", tree.base + "/secret")
+    let context = tree.context()
+    let root = Glibc.open(tree.root, O_RDONLY | O_DIRECTORY)
+    defer { close(root) }
+    func seen(_ path: String) -> Outcome {
+        do {
+            let object = try context.withPathBytes(Array(path.utf8)) { (path) throws(GuestErrno) in
+                try context.object(path, from: root, followLast: true, isLink: true)
+            }
+            guard case .descriptor(let descriptor) = object else { return .content("synthetic") }
+            defer { close(descriptor) }
+            return hostOpen("/proc/self/fd/\(descriptor)", O_RDONLY)
+        } catch { return .error(error.number) }
+    }
+    #expect(seen("lib") == .content("dir"))
+    #expect(seen("a") == .content("dir"))
+    #expect(seen("nope") == .error(ENOENT))
+    #expect(seen("loop") == .error(ELOOP))
+    #expect(seen("out") == .error(ENOENT))
 }
 
 @Test func configurationSurvivesItsEncoding() throws {
