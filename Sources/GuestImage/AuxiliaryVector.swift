@@ -44,12 +44,13 @@ public struct HostAuxiliaryValues {
 
     public init() {}
 
-    /// The values that the host kernel gave this process.
-    public static func current() -> HostAuxiliaryValues {
+    /// The values that the host kernel gave this process, without the bits of AT_HWCAP, AT_HWCAP2 and AT_HWCAP3 in
+    /// `hidden`.
+    public static func current(hiding hidden: (first: UInt64, second: UInt64, third: UInt64)) -> HostAuxiliaryValues {
         var values = HostAuxiliaryValues()
-        values.hwcap = value(AuxiliaryKey.hwcap) & GuestArchitecture.shownCapabilities
-        values.hwcap2 = value(AuxiliaryKey.hwcap2) & GuestArchitecture.shownCapabilities2
-        values.hwcap3 = value(AuxiliaryKey.hwcap3)
+        values.hwcap = value(AuxiliaryKey.hwcap) & ~hidden.first
+        values.hwcap2 = value(AuxiliaryKey.hwcap2) & ~hidden.second
+        values.hwcap3 = value(AuxiliaryKey.hwcap3) & ~hidden.third
         values.hwcap4 = value(AuxiliaryKey.hwcap4)
         values.minimalSignalStack = value(AuxiliaryKey.minsigstksz)
         values.rseqFeatureSize = value(AuxiliaryKey.rseqFeatureSize)

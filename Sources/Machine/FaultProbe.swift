@@ -5,8 +5,8 @@
 /// paging does not see entries that the host takes away, and would show what is left of them at a table's new addresses.
 /// At its old ones, what is left is a page that the host still allows; KVM drops what the host does not.
 final class FaultProbe {
-    /// An instruction touches few pages; a string instruction that runs on is sent back to the real tables.
-    static let maximumSteps = 24
+    /// What touches more is sent back to the real tables, with what it has done.
+    static let maximumSteps = ShimLayout.mostPagesOfInstruction
 
     private struct OpenPage {
         let entry: UnsafeMutablePointer<UInt64>

@@ -41,7 +41,7 @@ public enum ProcessStart {
         let credentials = FakeCredentials(words: plan.credentials)
         let context = StartContext(
             identity: identity(credentials),
-            vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(),
+            vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(hiding: machine.hiddenCapabilities),
             randomness: StartRandomness.fresh(isRandomized: isRandomized))
         let state: StartState
         do throws(ImageError) {

@@ -9,7 +9,9 @@ enum ControlCalls {
 
     /// prctl(2), by an allow list: the host thread and process are the guest's, so most options are the kernel's to serve.
     static func prctl(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        guard let option = PrctlOption(rawValue: UInt32(truncatingIfNeeded: args.a0)) else { throw .EINVAL }
+        guard let option = PrctlOption(rawValue: UInt32(truncatingIfNeeded: args.a0)) else {
+            return try ProcessorControl.prctl(thread, args)
+        }
         switch option {
         case .PR_SET_NAME, .PR_GET_NAME: return call(thread, args, Forwarding.checked(args.a1, 16))
         case .PR_GET_PDEATHSIG, .PR_GET_TSC, .PR_GET_CHILD_SUBREAPER:

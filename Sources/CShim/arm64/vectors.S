@@ -5,6 +5,8 @@
 #include "vmrun_shim_arm64.h"
 
 #if defined(__aarch64__)
+    // Executed only where the vCPU has scalable vectors.
+    .arch_extension sve
     .section .rodata
     .balign 2048
     .globl vmrun_shim_begin, vmrun_shim_start, vmrun_shim_end, vmrun_sigreturn_begin, vmrun_sigreturn_end
@@ -96,6 +98,55 @@ restore:
     \operation q30, q31, [sp, #VMRUN_SHIM_V + 480]
     .endm
 
+    .macro each16 operation
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    \operation \n
+    .endr
+    .endm
+    .macro each32 operation
+    each16 \operation
+    .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    \operation \n
+    .endr
+    .endm
+    .macro clear_above n
+    mov v\n\().16b, v\n\().16b
+    .endm
+    .macro clear_predicate n
+    pfalse p\n\().b
+    .endm
+    .macro load_scalable n
+    ldr z\n, [x5, #\n, mul vl]
+    .endm
+    .macro load_predicate n
+    ldr p\n, [x6, #\n, mul vl]
+    .endm
+    .macro store_scalable n
+    str z\n, [x5, #\n, mul vl]
+    .endm
+    .macro store_predicate n
+    str p\n, [x6, #\n, mul vl]
+    .endm
+    // x5: Z0 to Z31, x6: P0 to P15 and FFR.
+    .macro scalable_areas
+    add x5, sp, #VMRUN_SHIM_SCALABLE
+    addvl x6, x5, #31
+    addvl x6, x6, #1
+    .endm
+
+    .macro key low, high
+    ldp x3, x4, [x5], #16
+    msr \low, x3
+    msr \high, x4
+    .endm
+    .macro all_keys // By number: assemblers know the names only with the extension.
+    key S3_0_C2_C1_0, S3_0_C2_C1_1 // APIAKey
+    key S3_0_C2_C1_2, S3_0_C2_C1_3 // APIBKey
+    key S3_0_C2_C2_0, S3_0_C2_C2_1 // APDAKey
+    key S3_0_C2_C2_2, S3_0_C2_C2_3 // APDBKey
+    key S3_0_C2_C3_0, S3_0_C2_C3_1 // APGAKey
+    .endm
+
 serve:
     str xzr, [sp, #VMRUN_SHIM_REQUESTS]
     tbz x2, #VMRUN_SHIM_SWITCH_TABLES, 1f
@@ -108,19 +159,49 @@ serve:
     tlbi vmalle1is
     dsb ish
     isb
-2:  tbz x2, #VMRUN_SHIM_LOAD_VECTORS, 3f
+2:  tbz x2, #VMRUN_SHIM_POINTER_KEYS, 3f
+    add x5, sp, #VMRUN_SHIM_KEYS
+    all_keys
+    ldr x3, [sp, #VMRUN_SHIM_CONTROL]
+    msr sctlr_el1, x3
+    isb
+3:  tbz x2, #VMRUN_SHIM_SCALABLE_ACCESS, 4f
+    ldr x3, [sp, #VMRUN_SHIM_ACCESS]
+    ldr x4, [sp, #VMRUN_SHIM_LENGTH]
+    msr cpacr_el1, x3
+    msr ZCR_EL1, x4
+    isb
+4:  tbz x2, #VMRUN_SHIM_LOAD_VECTORS, 5f
     add x5, sp, #VMRUN_SHIM_FPSR
     ldp w3, w4, [x5]
     msr fpsr, x3
     msr fpcr, x4
     all_vectors ldp
-3:  tbz x2, #VMRUN_SHIM_SAVE_VECTORS, 4f
+5:  tbz x2, #VMRUN_SHIM_CLEAR_SCALABLE, 6f
+    // A write to the lower 128 bits clears the others.
+    each32 clear_above
+    each16 clear_predicate
+    wrffr p0.b
+6:  tbz x2, #VMRUN_SHIM_LOAD_SCALABLE, 7f
+    scalable_areas
+    ldr p0, [x6, #16, mul vl]
+    wrffr p0.b
+    each32 load_scalable
+    each16 load_predicate
+7:  tbz x2, #VMRUN_SHIM_SAVE_VECTORS, 8f
     mrs x3, fpsr
     mrs x4, fpcr
     add x5, sp, #VMRUN_SHIM_FPSR
     stp w3, w4, [x5]
     all_vectors stp
-4:  tbnz x2, #VMRUN_SHIM_ANSWER, ring
+8:  tbz x2, #VMRUN_SHIM_SAVE_SCALABLE, 9f
+    scalable_areas
+    each32 store_scalable
+    each16 store_predicate
+    rdffr p0.b
+    str p0, [x6, #16, mul vl]
+    ldr p0, [x6]
+9:  tbnz x2, #VMRUN_SHIM_ANSWER, ring
     b restore
 vmrun_shim_end:
 

@@ -64,6 +64,7 @@ static inline struct kvm_sync_regs *vmrun_sync_regs(struct kvm_run *run)
 #elif defined(__aarch64__)
 static const unsigned long VMRUN_KVM_ARM_PREFERRED_TARGET = KVM_ARM_PREFERRED_TARGET;
 static const unsigned long VMRUN_KVM_ARM_VCPU_INIT = KVM_ARM_VCPU_INIT;
+static const unsigned long VMRUN_KVM_ARM_VCPU_FINALIZE = KVM_ARM_VCPU_FINALIZE; // KVM_CAP_ARM_SVE
 static const unsigned long VMRUN_KVM_IRQ_LINE = KVM_IRQ_LINE;
 static const unsigned long VMRUN_KVM_GET_ONE_REG = KVM_GET_ONE_REG; // KVM_CAP_ONE_REG
 static const unsigned long VMRUN_KVM_SET_ONE_REG = KVM_SET_ONE_REG;

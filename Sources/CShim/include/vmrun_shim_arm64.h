@@ -11,13 +11,24 @@
 #define VMRUN_SHIM_TABLES 320
 #define VMRUN_SHIM_FPSR 328
 #define VMRUN_SHIM_V 336
+#define VMRUN_SHIM_ACCESS 848
+#define VMRUN_SHIM_LENGTH 856
+#define VMRUN_SHIM_CONTROL 864
+#define VMRUN_SHIM_KEYS 872
+// Behind the page: the scalable vectors, in the pages that a vCPU with them has more.
+#define VMRUN_SHIM_SCALABLE 4096
 
 // Bit numbers of `requests`, in the order in which they are done.
 #define VMRUN_SHIM_SWITCH_TABLES 0
 #define VMRUN_SHIM_FLUSH 1
-#define VMRUN_SHIM_LOAD_VECTORS 2
-#define VMRUN_SHIM_SAVE_VECTORS 3
-#define VMRUN_SHIM_ANSWER 4
+#define VMRUN_SHIM_POINTER_KEYS 2
+#define VMRUN_SHIM_SCALABLE_ACCESS 3
+#define VMRUN_SHIM_LOAD_VECTORS 4
+#define VMRUN_SHIM_CLEAR_SCALABLE 5
+#define VMRUN_SHIM_LOAD_SCALABLE 6
+#define VMRUN_SHIM_SAVE_VECTORS 7
+#define VMRUN_SHIM_SAVE_SCALABLE 8
+#define VMRUN_SHIM_ANSWER 9
 
 #if defined(__aarch64__) && !defined(__ASSEMBLER__)
 #include <stddef.h>
@@ -41,6 +52,11 @@ struct vmrun_shim_page {
     /// TTBR0_EL1 for VMRUN_SHIM_SWITCH_TABLES.
     uint64_t tables;
     struct vmrun_vectors vectors;
+    /// CPACR_EL1 and ZCR_EL1 for VMRUN_SHIM_SCALABLE_ACCESS.
+    uint64_t access, length;
+    /// SCTLR_EL1 and the keys of pointer authentication (IA, IB, DA, DB, GA, each the lower half first) for VMRUN_SHIM_POINTER_KEYS.
+    uint64_t control;
+    uint64_t keys[10];
 };
 
 _Static_assert(offsetof(struct vmrun_shim_page, sp) == VMRUN_SHIM_SP, "sp");
@@ -52,6 +68,11 @@ _Static_assert(offsetof(struct vmrun_shim_page, requests) == VMRUN_SHIM_REQUESTS
 _Static_assert(offsetof(struct vmrun_shim_page, tables) == VMRUN_SHIM_TABLES, "tables");
 _Static_assert(offsetof(struct vmrun_shim_page, vectors.fpsr) == VMRUN_SHIM_FPSR, "fpsr");
 _Static_assert(offsetof(struct vmrun_shim_page, vectors.v) == VMRUN_SHIM_V, "v");
+
+_Static_assert(offsetof(struct vmrun_shim_page, access) == VMRUN_SHIM_ACCESS, "access");
+_Static_assert(offsetof(struct vmrun_shim_page, length) == VMRUN_SHIM_LENGTH, "length");
+_Static_assert(offsetof(struct vmrun_shim_page, control) == VMRUN_SHIM_CONTROL, "control");
+_Static_assert(offsetof(struct vmrun_shim_page, keys) == VMRUN_SHIM_KEYS, "keys");
 
 /// The vectors' code: position independent, at most a page, to be placed at a multiple of 2048. A vCPU begins at `_start`.
 extern const char vmrun_shim_begin[], vmrun_shim_start[], vmrun_shim_end[];

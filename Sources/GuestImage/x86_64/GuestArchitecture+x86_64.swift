@@ -7,8 +7,5 @@ enum GuestArchitecture {
     /// AT_PLATFORM, as the kernel's ELF_PLATFORM.
     static let platform: StaticString = "x86_64"
     static let name: StaticString = "x86-64"
-    /// The bits of AT_HWCAP and AT_HWCAP2 that hold for the guest.
-    static let shownCapabilities: UInt64 = .max
-    static let shownCapabilities2: UInt64 = .max
 }
 #endif

@@ -18,6 +18,7 @@ extension GuestCPU {
         registers.pointee.pc = entry
         registers.pointee.sp = stackPointer
         contextReplaced()
+        resetPointerKeys(0)
     }
 }
 
@@ -45,8 +46,9 @@ public struct UserContext {
         cpu.registers.pointee.pc = page.pc
         cpu.registers.pointee.pstate = page.pstate
         cpu.registers.pointee.tpidr = page.tpidr
+        cpu.takePointerKeys(of: page)
         var state = page.vectors
-        try cpu.loadExtendedState(&state)
+        cpu.loadExtendedState(&state)
         cpu.contextReplaced()
     }
 }

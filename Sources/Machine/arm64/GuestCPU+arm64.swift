@@ -21,6 +21,8 @@ public final class GuestCPU {
     private var mustProbe = false
     /// `registers` has the vectors as they are.
     private var hasVectors = false
+    /// The guest may use scalable vectors without a trap; see `useScalableVectors`.
+    var usesScalableVectors = false
 
     /// Bytes of the FPSR, FPCR and the vectors, in the form of `vmrun_vectors`.
     public static let extendedStateCapacity = MemoryLayout<vmrun_vectors>.size
@@ -37,10 +39,11 @@ public final class GuestCPU {
             throw .kvm("KVM_CREATE_VCPU", error.number)
         }
         let page = try machine.withTables { (tables, memory) throws(MachineFailure) in
-            try SystemTables.installPerCPU(number, memory, tables)
+            try SystemTables.installPerCPU(number, pages: machine.features.pagesPerCPU, memory, tables)
         }
         registers = machine.memory.pointer(page).assumingMemoryBound(to: vmrun_shim_page.self)
         registers.pointee.doorbell = ShimLayout.doorbell
+        registers.pointee.control = machine.features.systemControl
         request(VMRUN_SHIM_LOAD_VECTORS)
         do throws(HostError) { try setUp() } catch { throw .kvm("setting up a vCPU", error.number) }
     }
@@ -48,6 +51,10 @@ public final class GuestCPU {
     private func setUp() throws(HostError) {
         var target = machine.features.target
         try vcpu.control(VMRUN_KVM_ARM_VCPU_INIT, &target)
+        if hasScalableVectors {
+            var feature = KVM_ARM_VCPU_SVE
+            try vcpu.control(VMRUN_KVM_ARM_VCPU_FINALIZE, &feature)
+        }
         let physicalRange = min(try vcpu.register(VMRUN_REG_ID_AA64MMFR0_EL1) & 0xf, 5)
         try vcpu.setRegister(VMRUN_REG_MAIR_EL1, CPUFeatures.memoryAttributes)
         try vcpu.setRegister(VMRUN_REG_TCR_EL1, CPUFeatures.translationControl(physicalRange: physicalRange))
@@ -56,7 +63,7 @@ public final class GuestCPU {
         try vcpu.setRegister(VMRUN_REG_CPACR_EL1, CPUFeatures.coprocessorAccess)
         try vcpu.setRegister(VMRUN_REG_CNTKCTL_EL1, CPUFeatures.counterAccess)
         try vcpu.setRegister(VMRUN_REG_VBAR_EL1, ShimLayout.vectors)
-        try vcpu.setRegister(VMRUN_REG_SCTLR_EL1, CPUFeatures.systemControl)
+        try vcpu.setRegister(VMRUN_REG_SCTLR_EL1, machine.features.systemControl)
         try vcpu.setRegister(VMRUN_REG_SP_EL1, ShimLayout.perCPUPage(index))
         try vcpu.setRegister(VMRUN_REG_PC, ShimLayout.vectors + vmrun_shim_start_offset())
         try vcpu.setRegister(VMRUN_REG_PSTATE, ShimLayout.startState)
@@ -92,9 +99,10 @@ public final class GuestCPU {
     /// The system call just seen is to be made again when the guest runs on: the context goes back to its `svc`.
     public func rewindSystemCall(number: UInt64) { registers.pointee.pc &-= 4 }
 
-    /// The vectors and their control registers; `buffer` holds `extendedStateCapacity` bytes.
+    /// FPSR, FPCR and the vectors' lower 128 bits; `buffer` holds `extendedStateCapacity` bytes.
     public func saveExtendedState(_ buffer: UnsafeMutableRawPointer) throws(MachineFailure) {
         if !hasVectors && !isRequested(VMRUN_SHIM_LOAD_VECTORS) {
+            if usesScalableVectors { request(VMRUN_SHIM_SAVE_SCALABLE) }
             try ask(VMRUN_SHIM_SAVE_VECTORS)
             hasVectors = true
         }
@@ -103,19 +111,21 @@ public final class GuestCPU {
         }
     }
 
-    public func loadExtendedState(_ buffer: UnsafeMutableRawPointer) throws(MachineFailure) {
+    /// Takes over what `saveExtendedState` has given and, where it is there, what `copyScalableState` has.
+    public func loadExtendedState(_ buffer: UnsafeMutableRawPointer, scalable: UnsafeMutableRawPointer? = nil) {
         withUnsafeMutableBytes(of: &registers.pointee.vectors) {
             $0.copyMemory(from: UnsafeRawBufferPointer(start: buffer, count: Self.extendedStateCapacity))
         }
         request(VMRUN_SHIM_LOAD_VECTORS)
+        if let scalable { loadScalableState(scalable) } else { dropScalableVectors() }
     }
 
     // MARK: The shim
 
-    private func isRequested(_ bit: Int32) -> Bool { registers.pointee.requests & (1 << UInt64(bit)) != 0 }
+    func isRequested(_ bit: Int32) -> Bool { registers.pointee.requests & (1 << UInt64(bit)) != 0 }
 
     /// What the shim is to do when it next runs.
-    private func request(_ bit: Int32) { registers.pointee.requests |= 1 << UInt64(bit) }
+    func request(_ bit: Int32) { registers.pointee.requests |= 1 << UInt64(bit) }
 
     /// Has the shim do something, and come back at once.
     private func ask(_ bit: Int32) throws(MachineFailure) {
@@ -206,6 +216,7 @@ public final class GuestCPU {
             mustProbe = false
             if registers.pointee.esr >> 26 == ExceptionClass.systemCall {
                 if probe != nil { endProbe() }
+                if usesScalableVectors { request(VMRUN_SHIM_CLEAR_SCALABLE) }
                 return .systemCall
             }
             return exception(registers.pointee.esr)
@@ -234,6 +245,10 @@ public final class GuestCPU {
                     fetch: !isData, code: esr))
         }
         if probe != nil { endProbe() }
+        if kind == ExceptionClass.scalableVectors && hasScalableVectors {
+            useScalableVectors()
+            return nil
+        }
         if kind == ExceptionClass.wait || emulatesIdentification(kind) {
             registers.pointee.pc &+= 4
             return nil
@@ -264,6 +279,7 @@ public final class GuestCPU {
         case ExceptionClass.breakpoint: return fault(SIGTRAP, 1, pc)  // TRAP_BRKPT
         case ExceptionClass.instructionAlignment: return fault(SIGBUS, 1, pc)  // BUS_ADRALN
         case ExceptionClass.stackAlignment: return fault(SIGBUS, 1, registers.pointee.sp)
+        case ExceptionClass.pointerAuthentication: return fault(SIGILL, 2, pc)  // ILL_ILLOPN
         case ExceptionClass.floatingPoint: return fault(SIGFPE, Self.floatingPointCode(esr), pc)
         case ExceptionClass.dataAbort, ExceptionClass.instructionAbort:
             let address = Self.untagged(registers.pointee.far)
@@ -296,7 +312,7 @@ public final class GuestCPU {
         guard vmrun_copy(&instruction, source, 4) == 0, instruction & 0xffff_f000 == 0xd538_0000 else { return false }
         var value: UInt64 = 0
         guard vmrun_identification_register(instruction >> 8 & 0xf, instruction >> 5 & 7, &value) != 0 else { return false }
-        value &= CPUFeatures.shownFeatures(crm: instruction >> 8 & 0xf, op2: instruction >> 5 & 7)
+        value &= machine.features.shownFeatures(crm: instruction >> 8 & 0xf, op2: instruction >> 5 & 7)
         let target = Int(instruction & 31)
         if target < 31 {
             withUnsafeMutableBytes(of: &registers.pointee.x) {

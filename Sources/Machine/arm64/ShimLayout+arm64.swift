@@ -4,7 +4,7 @@
 ///
 ///     base + 0x00000  exception vectors and the code behind them
 ///     base + 0x01000  the doorbell: an access leaves the guest
-///     base + 0x10000  one page per vCPU, which SP_EL1 points to
+///     base + 0x10000  16 KiB per vCPU: the page that SP_EL1 points to, and its scalable vectors if it has them
 ///
 /// The one page for the user is in the lower half, above the arena: what signal handlers return to.
 enum ShimLayout {
@@ -20,7 +20,10 @@ enum ShimLayout {
     /// The top-level entry in which a probe needs the shim: none, it has tables of its own.
     static let userBranch: Int? = nil
 
-    static func perCPUPage(_ index: Int) -> UInt64 { perCPU + UInt64(index) * 0x1000 }
+    /// A gather begins anew after a fault: 64 elements, each across a page's end, and the instruction itself.
+    static let mostPagesOfInstruction = 140
+
+    static func perCPUPage(_ index: Int) -> UInt64 { perCPU + UInt64(index) * 0x4000 }
 
     /// PSTATE of EL1 with SP_EL1 and every interrupt masked, with which a vCPU begins.
     static let startState: UInt64 = 0x3c5
@@ -41,6 +44,8 @@ enum ExceptionClass {
     static let wait: UInt64 = 0x01
     static let systemCall: UInt64 = 0x15
     static let systemRegister: UInt64 = 0x18
+    static let scalableVectors: UInt64 = 0x19
+    static let pointerAuthentication: UInt64 = 0x1c
     static let instructionAbort: UInt64 = 0x20
     static let instructionAlignment: UInt64 = 0x22
     static let dataAbort: UInt64 = 0x24

@@ -17,14 +17,17 @@ enum SystemTables {
         try tables.mapPage(ShimLayout.sigreturn, physical: sigreturn, bits: PageTableEntry.readOnlyUserPage)
     }
 
-    /// Makes vCPU `index`'s page; its guest-physical address.
+    /// Makes vCPU `index`'s pages; the guest-physical address of the first one.
     static func installPerCPU(
-        _ index: Int, _ memory: KernelMemory, _ tables: PageTables
+        _ index: Int, pages: UInt64, _ memory: KernelMemory, _ tables: PageTables
     ) throws(MachineFailure) -> UInt64 {
-        let page = try memory.allocate()
-        try PageTables(memory, root: tables.upperRoot).mapPage(
-            ShimLayout.perCPUPage(index), physical: page, bits: PageTableEntry.shimData)
-        return page
+        let first = try memory.allocate(pages: pages)
+        let upper = PageTables(memory, root: tables.upperRoot)
+        for page in 0..<pages {
+            let offset = page * KernelMemory.pageSize
+            try upper.mapPage(ShimLayout.perCPUPage(index) + offset, physical: first + offset, bits: PageTableEntry.shimData)
+        }
+        return first
     }
 }
 #endif

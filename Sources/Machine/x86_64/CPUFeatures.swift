@@ -68,4 +68,9 @@ final class CPUFeatures {
 
     deinit { cpuid.deallocate() }
 }
+
+extension GuestMachine {
+    /// The bits of the host's AT_HWCAP, AT_HWCAP2 and AT_HWCAP3 that do not hold for the guest: none.
+    public var hiddenCapabilities: (first: UInt64, second: UInt64, third: UInt64) { (0, 0, 0) }
+}
 #endif

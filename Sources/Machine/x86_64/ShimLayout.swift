@@ -25,6 +25,9 @@ enum ShimLayout {
     /// The top-level entry under which all of it lies.
     static let userBranch: Int? = PageTables.index(base, level: 4)
 
+    /// More touch only instructions that keep what they have done so far: gathers, and those on strings.
+    static let mostPagesOfInstruction = 24
+
     static func perCPUPage(_ index: Int) -> UInt64 { perCPU + UInt64(index) * 0x1000 }
     static func exceptionStackTop(_ index: Int) -> UInt64 { perCPUPage(index) + 0x1000 }
 

@@ -9,13 +9,12 @@ import Machine
 ///     0     siginfo (128)
 ///     128   ucontext: flags, link, stack (24), mask (8), 120 bytes of nothing, 8 of alignment
 ///     304   sigcontext: fault address, x0 to x30, sp, pc, pstate, 8 of alignment
-///     592   records, 4096 bytes: FPSIMD, ESR where there is a fault, an empty one
+///     592   records (`SignalRecords`): 4096 bytes, or more
 ///     4688  frame record: x29 and x30, for who walks the stack
 public enum SignalFrame {
     /// MINSIGSTKSZ of the kernel's ABI.
     public static let minimumStack: UInt64 = 5120
 
-    private static let size: UInt64 = 4688
     private static let frameRecordSize: UInt64 = 16
     private static let infoSize = 128
     private static let contextOffset = 128
@@ -24,12 +23,6 @@ public enum SignalFrame {
     private static let faultAddressOffset = 304
     private static let registersOffset = faultAddressOffset + 8
     private static let recordsOffset = 592
-    private static let recordsSize = 4096
-
-    private static let vectorsMagic: UInt32 = 0x4650_8001
-    private static let vectorsSize = 528
-    private static let syndromeMagic: UInt32 = 0x4553_5201
-    private static let recordHeader = 8
 
     /// Builds the frame for `signal` and points the CPU at its handler. EFAULT where the stack cannot take it.
     static func push(
@@ -44,6 +37,8 @@ public enum SignalFrame {
         if action.flags & SignalFlags.onStack != 0 && stack.size > 0 && !nested {
             top = stack.base &+ stack.size
         }
+        let records = SignalRecords(cpu, fault)
+        let size = UInt64(recordsOffset + records.size)
         let record = (top &- frameRecordSize) & ~15
         let frame = record &- size
         // A handler that overflows the alternate stack must not run on whatever lies below it.
@@ -71,8 +66,13 @@ public enum SignalFrame {
             let words = (bytes + Int(size)).assumingMemoryBound(to: UInt64.self)
             words[0] = registers.pointee.x.29
             words[1] = registers.pointee.x.30
+            do throws(MachineFailure) {
+                try records.store(cpu, to: bytes + recordsOffset, at: frame &+ UInt64(recordsOffset))
+            } catch {
+                failure = .EFAULT
+                return
+            }
             do throws(GuestErrno) {
-                try storeRecords(bytes + recordsOffset, cpu, fault)
                 try GuestAccess.copyOut(bytes, to: GuestAddress(frame), count: total)
             } catch {
                 failure = error
@@ -95,19 +95,6 @@ public enum SignalFrame {
         cpu.contextReplaced()
     }
 
-    private static func storeRecords(
-        _ area: UnsafeMutableRawPointer, _ cpu: GuestCPU, _ fault: GuestFault?
-    ) throws(GuestErrno) {
-        area.storeBytes(of: vectorsMagic, as: UInt32.self)
-        area.storeBytes(of: UInt32(vectorsSize), toByteOffset: 4, as: UInt32.self)
-        do throws(MachineFailure) { try cpu.saveExtendedState(area + recordHeader) } catch { throw .EFAULT }
-        guard let fault, fault.errorCode != 0 else { return }
-        let next = area + vectorsSize
-        next.storeBytes(of: syndromeMagic, as: UInt32.self)
-        next.storeBytes(of: 16, toByteOffset: 4, as: UInt32.self)
-        next.storeBytes(of: fault.errorCode, toByteOffset: recordHeader, as: UInt64.self)
-    }
-
     /// What rt_sigreturn comes to.
     public enum Return {
         case restored
@@ -123,13 +110,14 @@ public enum SignalFrame {
         guard frame & 15 == 0 else { throw .EFAULT }
         var failure: GuestErrno?
         var outcome = Return.signalFirst
-        withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { buffer in
+        let size = recordsOffset + SignalRecords.reservedSize
+        withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { buffer in
             guard let bytes = buffer.baseAddress else { return }
             do throws(GuestErrno) {
-                try GuestAccess.copyIn(bytes, from: GuestAddress(frame), count: Int(size))
+                try GuestAccess.copyIn(bytes, from: GuestAddress(frame), count: size)
                 // As the kernel: first the mask, which stays also where the rest fails.
                 if thread.changeMask(bytes.load(fromByteOffset: maskOffset, as: UInt64.self)) {
-                    try restore(cpu, thread, bytes)
+                    try restore(cpu, thread, bytes, frame)
                     outcome = .restored
                 }
             } catch {
@@ -141,14 +129,14 @@ public enum SignalFrame {
     }
 
     private static func restore(
-        _ cpu: GuestCPU, _ thread: ThreadSignals, _ bytes: UnsafeMutableRawPointer
+        _ cpu: GuestCPU, _ thread: ThreadSignals, _ bytes: UnsafeMutableRawPointer, _ frame: UInt64
     ) throws(GuestErrno) {
         UnsafeMutableRawPointer(cpu.registers).copyMemory(from: bytes + registersOffset, byteCount: 34 * 8)
         let state = cpu.registers.pointee.pstate
         cpu.contextReplaced()
         // valid_user_regs(): another exception level, AArch32, or masked interrupts.
         if state & 0x3df != 0 { throw .EFAULT }
-        try restoreRecords(cpu, bytes + recordsOffset)
+        try SignalRecords.restore(cpu, from: bytes + recordsOffset, at: frame &+ UInt64(recordsOffset))
 
         let stackBase = bytes.load(fromByteOffset: stackOffset, as: UInt64.self)
         let stackFlags = bytes.load(fromByteOffset: stackOffset + 8, as: UInt32.self)
@@ -156,33 +144,6 @@ public enum SignalFrame {
         // As the kernel's restore_altstack: a refusal is ignored.
         try? thread.setAlternateStack(
             base: stackBase, flags: stackFlags, size: stackSize, stackPointer: cpu.registers.pointee.sp, minimumSize: 0)
-    }
-
-    /// parse_user_sigframe(): every record must be known and whole, and one of them must hold the vectors.
-    private static func restoreRecords(_ cpu: GuestCPU, _ area: UnsafeMutableRawPointer) throws(GuestErrno) {
-        var offset = 0
-        var vectors: UnsafeMutableRawPointer?
-        while recordsSize - offset >= recordHeader {
-            let record = area + offset
-            let magic = record.load(as: UInt32.self)
-            let length = Int(record.load(fromByteOffset: 4, as: UInt32.self))
-            if magic == 0 {
-                guard length == 0, let vectors else { throw .EFAULT }
-                do throws(MachineFailure) { try cpu.loadExtendedState(vectors + recordHeader) } catch { throw .EFAULT }
-                return
-            }
-            guard length >= recordHeader, length % 16 == 0, length <= recordsSize - offset else { throw .EFAULT }
-            switch magic {
-            case vectorsMagic:
-                guard vectors == nil, length == vectorsSize else { throw .EFAULT }
-                vectors = record
-            case syndromeMagic: break
-            // More records elsewhere: vmrun writes none.
-            default: throw .EFAULT
-            }
-            offset += length
-        }
-        throw .EFAULT
     }
 }
 #endif

@@ -1,0 +1,9 @@
+#if arch(x86_64)
+import LinuxABI
+import Process
+
+/// The options of prctl(2) that are about this kind of processor: none that vmrun serves.
+enum ProcessorControl {
+    static func prctl(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int { throw .EINVAL }
+}
+#endif
