@@ -34,6 +34,8 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="print the names of the tests and stop")
     parser.add_argument("--build-only", action="store_true", help="compile the fixtures and stop")
     parser.add_argument("--native-only", action="store_true", help="check the fixtures themselves, without vmrun")
+    parser.add_argument("--command-line-only", action="store_true",
+                        help="only what a vmrun for another processor can show under qemu-user")
     parser.add_argument("--vmrun", type=pathlib.Path, default=REPOSITORY / "build/vmrun", help="the binary to test")
     parser.add_argument("--mode", metavar="NAME", action="append", help="only these modes of the manifest")
     parser.add_argument("--suite", metavar="FOLDER", default="cases",
@@ -114,6 +116,8 @@ def main():
     tests = [test for test in tests if selected(test.name, options.k)]
     if options.native_only:
         tests = [test for test in tests if not test.needs_vmrun]
+    if options.command_line_only:
+        tests = [test for test in tests if not test.needs_host]
     if options.list:
         print("\n".join(test.name for test in tests))
         return 0
@@ -125,7 +129,7 @@ def main():
     # Only what the selection needs, and before the first test: a compiler beside it would disturb.
     wanted = {test.name.removeprefix("unprivileged/").split(":")[0] for test in tests}
     pairs = [(fixture, variant) for fixture in fixtures for variant in fixture.variants
-             if f"{fixture.name}.{variant}" in wanted or not (options.k or options.suite != "cases")]
+             if f"{fixture.name}.{variant}" in wanted or not (options.k or options.command_line_only or options.suite != "cases")]
     complaints.update(builder.build_all(pairs, options.j))
     if options.build_only:
         for (name, variant), complaint in complaints.items():

@@ -27,10 +27,15 @@ def complaint(context, command, status, mention, **arguments):
         check(word.lower() not in lines[0].lower(), "the sentence is the program's own, not the user's", lines[0])
 
 
-def usage_case(name, mention, *arguments):
-    @case(name)
+def usage_case(name, mention, *arguments, needs_host=False):
+    @case(name, needs_host=needs_host)
     def run(context):
         complaint(context, [str(context.vmrun), *arguments], USAGE, mention)
+
+
+def host_case(name, mention, *arguments):
+    """vmrun has looked at the host, and perhaps started again with another layout, when it finds the mistake."""
+    usage_case(name, mention, *arguments, needs_host=True)
 
 
 usage_case("no-program", "program")
@@ -50,13 +55,13 @@ usage_case("process-limit-in-words", "max-processes", "--max-processes", "few", 
 usage_case("process-limit-without-value", "--max-processes", "--max-processes")
 usage_case("interp-without-value", "--interp", "--interp")
 usage_case("interp-without-machine", "MACHINE=GUESTPATH", "--interp", "/usr/bin/qemu", "/bin/true")
-usage_case("interp-for-no-machine", "z80", "--interp", "z80=/usr/bin/qemu", "/bin/true")
-usage_case("interp-for-this-machine", "x86_64", "--interp", "x86_64=/usr/bin/qemu", "/bin/true")
+host_case("interp-for-no-machine", "z80", "--interp", "z80=/usr/bin/qemu", "/bin/true")
+host_case("interp-for-this-machine", "x86_64", "--interp", "x86_64=/usr/bin/qemu", "/bin/true")
 usage_case("interp-by-relative-path", "absolute", "--interp", "arm=qemu", "/bin/true")
-usage_case("missing-sysroot", "/nonexistent/root", "--sysroot", "/nonexistent/root", "/bin/true")
-usage_case("sysroot-is-a-file", "/etc/passwd", "--sysroot", "/etc/passwd", "/bin/true")
-usage_case("missing-bind", "/nonexistent/host", "--bind", "/nonexistent/host:/mnt", "/bin/true")
-usage_case("missing-workdir", "/nonexistent/directory", "--workdir", "/nonexistent/directory", "/bin/true")
+host_case("missing-sysroot", "/nonexistent/root", "--sysroot", "/nonexistent/root", "/bin/true")
+host_case("sysroot-is-a-file", "/etc/passwd", "--sysroot", "/etc/passwd", "/bin/true")
+host_case("missing-bind", "/nonexistent/host", "--bind", "/nonexistent/host:/mnt", "/bin/true")
+host_case("missing-workdir", "/nonexistent/directory", "--workdir", "/nonexistent/directory", "/bin/true")
 
 
 @case()
@@ -194,14 +199,14 @@ def kvm_without_permission(context):
         complaint(context, in_private_mounts(setup, command), USAGE, "permission")
 
 
-@case()
+@case(needs_host=False)
 def version(context):
     result = context.guest([], "--version")
     check(result.status == 0 and not result.stderr, result.describe(), result.transcript())
     check(re.fullmatch(rb"vmrun \d+\.\d+(\.\d+)?\n", result.stdout), "not 'vmrun' and a number", result.transcript())
 
 
-@case()
+@case(needs_host=False)
 def help_names_every_option(context):
     result = context.guest([], "--help")
     check(result.status == 0 and not result.stderr, result.describe(), result.transcript())
@@ -217,7 +222,7 @@ def doctor(context):
     check(b"/dev/kvm" in result.stdout, "it does not say what it found", result.transcript())
 
 
-@case()
+@case(needs_host=False)
 def doctor_without_kvm(context):
     command = in_private_mounts("mount -t tmpfs none /dev", [str(context.vmrun), "doctor"])
     result = context.run(command)

@@ -24,17 +24,19 @@ class Test:
     alone: bool = False
     #: It says something about vmrun only, so there is nothing to do with --native-only.
     needs_vmrun: bool = True
+    #: vmrun gets no further than its command line: a vmrun for another processor does the same under qemu-user.
+    needs_host: bool = True
 
 
 CASES = []
 
 
-def case(name=None, alone=False, needs_vmrun=True):
+def case(name=None, alone=False, needs_vmrun=True, needs_host=True):
     """Make the decorated function a test. It gets the Context, and raises Failure or Skip."""
     def register(function):
         area = function.__module__.rsplit(".", 1)[-1].replace("_", "-")
         title = name or function.__name__.replace("_", "-")
-        CASES.append(Test(f"{area}/{title}", function, alone, needs_vmrun))
+        CASES.append(Test(f"{area}/{title}", function, alone, needs_vmrun, needs_host))
         return function
     return register
 
