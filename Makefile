@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-spawn soak unit conformance test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -36,11 +36,28 @@ test: build/vmrun build/syscall-docs roots ## everything; the last line is `N pa
 unit: swift setup ## the Swift unit tests
 	@$(PYTHON) Tests/Tools/unit_tests.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH) $(ARGS)
 
-bench: build/vmrun fixtures ## ratios against native; docs/performance.md keeps the last table
-	@$(PYTHON) Tests/Tools/bench.py
+bench: build/vmrun fixtures bench-peers ## programs natively, under vmrun and its peers; growth curves; docs/performance.md is written; ARGS='-k ROW --switches'
+	@$(PYTHON) Tests/Tools/bench.py --write $(ARGS)
+	@$(PYTHON) Tests/Tools/bench.py growth --write
 
-bench-spawn: build/vmrun fixtures ## the same for processes, threads, and talk between them
-	@$(PYTHON) Tests/Tools/bench.py --spawn
+bench-quick: build/vmrun fixtures bench-tools ## the same programs natively and under vmrun, in less than two minutes; writes nothing
+	@$(PYTHON) Tests/Tools/bench.py --quick $(ARGS)
+
+bench-spawn: build/vmrun fixtures bench-peers ## as bench, for processes, threads, and talk between them
+	@$(PYTHON) Tests/Tools/bench.py spawn --write $(ARGS)
+
+bench-paths: build/vmrun fixtures bench-tools ## as bench, for calls on paths, natively and under vmrun
+	@$(PYTHON) Tests/Tools/bench.py paths --no-peers --write $(ARGS)
+
+bench-growth: build/vmrun fixtures bench-tools ## as bench, for how costs grow with threads, mappings, memory and descriptors
+	@$(PYTHON) Tests/Tools/bench.py growth --write $(ARGS)
+
+bench-tools: setup
+	@Tests/Tools/setup.sh hyperfine
+
+# A release of Debian need not have them all.
+bench-peers: bench-tools
+	@for package in proot qemu-user bubblewrap user-mode-linux runsc; do Tests/Tools/setup.sh $$package || true; done
 
 soak: build/vmrun build/roots/busybox ## 1000 rounds of start/exit and of spawn/kill leave nothing behind; ARGS='--rounds N'
 	@$(PYTHON) Tests/Tools/soak.py $(ARGS)

@@ -1,103 +1,125 @@
-"""Measure vmrun against native in one run and print ratios (`make bench`, `make bench-spawn`).
+"""Measure vmrun against native and against other ways to run Linux programs, and print ratios (`make bench` and its kin).
 
-Absolute times mean nothing on a shared machine, so each row alternates native and vmrun and compares the medians. No
-threshold is checked here and none in the tests: a person reads the table, and docs/performance.md keeps the last one.
+    make bench            programs from start to exit, beside the peers that Debian has; then the growth curves
+    make bench-quick      the same programs natively and under vmrun only, in less than two minutes
+    make bench-spawn      processes, threads, and talk between them
+    make bench-paths      calls on paths
+    make bench-growth     how costs grow
+
+Absolute times mean nothing on a shared machine, so everybody runs a row in turns, and medians are compared. No threshold is
+checked here and none in the tests: a person reads the tables. With --write they replace those in docs/performance.md.
 """
 
 import argparse
-import os
 import pathlib
-import re
-import shutil
-import statistics
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FIXTURES = ROOT / "build" / "fixtures" / "static-glibc"
-SPAWNS = 100
-#: Others that run a program in their own way, where they are installed; only their ratios are printed.
-PEERS = {"qemu-x86_64": ["qemu-x86_64"], "proot": ["proot"]}
-#: No measurement takes nearly as long.
-SECONDS = 120
+from benchmark import growth, measure, plot, report, runners, workloads
+from benchmark.measure import Failure, Sample
+
+DOCUMENT = runners.ROOT / "docs" / "performance.md"
+PLOT = runners.ROOT / "docs" / "performance.svg"
+TURNS = 3
 
 
-def wall(command):
-    """Milliseconds from start to exit."""
-    before = time.perf_counter()
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=SECONDS)
-    return (time.perf_counter() - before) * 1000
+class Bench:
+    """Runs rows, everybody in turns."""
 
+    def __init__(self, everybody, seconds, least):
+        self.runners = everybody
+        #: What one runner may spend on a row, as long as it has made `least` runs.
+        self.seconds = seconds
+        self.least = least
 
-def reported(name, divisor=1):
-    """What a fixture measured itself, inside: nanoseconds, by the divisor."""
-    def measure(command):
-        output = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, text=True,
-                                timeout=SECONDS).stdout
-        return float(re.search(rf"^{name} (\S+)$", output, re.MULTILINE)[1]) / divisor
-    return measure
+    def run(self, row):
+        """A sample of every runner, by its name."""
+        samples = {runner.name: Sample() for runner in self.runners}
+        rounds, expected = {}, None
+        for runner in self.runners:
+            sample = samples[runner.name]
+            before = time.monotonic()
+            try:
+                if not runner.is_there:
+                    raise Failure(f"no {runner.prefix[0]}")
+                output = runner.capture(row.command)
+                if not row.reports:
+                    output = sorted(output.splitlines())
+                    expected = output if expected is None else expected
+                    if output != expected:
+                        raise Failure("it prints something else")
+            except Failure as failure:
+                sample.failure = str(failure)
+                continue
+            took = max(time.monotonic() - before, 0.001)
+            rounds[runner.name] = min(row.runs, max(self.least, int(self.seconds / took)))
+        for turn in range(TURNS):
+            for runner in self.runners:
+                sample = samples[runner.name]
+                if sample.failure:
+                    continue
+                total = rounds[runner.name]
+                runs = total * (turn + 1) // TURNS - total * turn // TURNS
+                if not runs:
+                    continue
+                try:
+                    sample.values += self.values(runner, row, runs)
+                except Failure as failure:
+                    sample.failure = str(failure)
+        return samples
 
+    @staticmethod
+    def values(runner, row, runs):
+        if not row.reports:
+            return runner.wall(row.command, runs)
+        return [measure.reported(runner.capture(row.command), row.reports, row.divisor) for _ in range(runs)]
 
-def spawn_rows():
-    """Processes, threads, and talk between them, by the fixture process/costs."""
-    for name, title in [
-            ("fork", "fork, exit, wait"), ("fork-exec", "fork, exec, wait"), ("vfork-exec", "vfork, exec, wait"),
-            ("spawn", "posix_spawn, wait"), ("large-fork", "fork, exit, wait with 200 MB touched"),
-            ("large-fork-exec", "fork, exec, wait with 200 MB touched"), ("large-spawn", "posix_spawn, wait with 200 MB touched"),
-            ("mappings-fork", "fork, exit, wait with 10 000 mappings"), ("thread", "pthread_create, join"),
-            ("futex", "futex, to another thread and back"), ("pipe", "pipe, to another process and back"),
-            ("signal", "kill(self), handler, return")]:
-        yield f"{title} (µs)", reported(name, 1e3), [str(FIXTURES / "process" / "costs"), name], 5
-    yield "1000 posix_spawns (ms)", reported("1000-spawns", 1e6), [str(FIXTURES / "process" / "costs"), "1000-spawns"], 3
-
-
-def rows():
-    speed = [str(FIXTURES / "cpu" / "speed")]
-    loop = f"i=0; while [ $i -lt {SPAWNS} ]; do /bin/busybox true; i=$((i+1)); done"
-    yield "busybox true, start to exit (ms)", wall, ["/bin/busybox", "true"], 40
-    yield "/bin/true, dynamic (ms)", wall, ["/bin/true"], 40
-    yield f"busybox sh, {SPAWNS} fork+exec (ms)", wall, ["/bin/busybox", "sh", "-c", loop], 5
-    yield "dd bs=1, 20 000 calls (ms)", wall, ["/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=10000",
-                                             "status=none"], 5
-    yield "find /usr/share/doc (ms)", wall, ["/usr/bin/find", "/usr/share/doc"], 5
-    yield "python3 -c 'import json, subprocess' (ms)", wall, ["/usr/bin/python3", "-c", "import json, subprocess"], 10
-    yield "CPU loop (ns)", reported("loop"), speed, 3
-    yield "memory walk (ns)", reported("memory"), speed, 3
-    yield "clock_gettime (ns)", reported("clock"), speed, 3
-
-
-def spread(values):
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    def table(self, rows):
+        """Runs all rows and prints the table as it grows; (its lines, the samples of each row)."""
+        lines = report.heading(self.runners)
+        print("\n".join(lines), flush=True)
+        results = []
+        for row in rows:
+            samples = self.run(row)
+            results.append((row, samples))
+            lines.append(report.line(row, samples, self.runners))
+            print(lines[-1], flush=True)
+        return lines, results
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vmrun", default=str(ROOT / "build" / "vmrun"))
-    parser.add_argument("--spawn", action="store_true", help="processes, threads, and talk between them, with other tools beside")
+    parser.add_argument("section", nargs="?", default="programs", choices=["programs", "spawn", "paths", "growth"])
+    parser.add_argument("--vmrun", default=str(runners.ROOT / "build" / "vmrun"))
+    parser.add_argument("--quick", action="store_true", help="native and vmrun only, few runs, and nothing is written")
+    parser.add_argument("--no-peers", action="store_true", help="native and vmrun only")
+    parser.add_argument("--switches", action="store_true", help="a column for vmrun without each rung of the ladder")
+    parser.add_argument("--write", action="store_true", help="replace the section's table in docs/performance.md")
+    parser.add_argument("-k", metavar="TEXT", default="", help="only rows whose title contains TEXT")
     options = parser.parse_args()
-    peers = [peer for peer in PEERS if options.spawn and shutil.which(peer)]
-    print(f"{os.uname().release}, {os.cpu_count()} processors; median (least to most)\n")
-    print("| what | native | vmrun | ratio |" + "".join(f" {peer} |" for peer in peers))
-    print("|---" * (4 + len(peers)) + "|")
-    for name, measure, command, rounds in spawn_rows() if options.spawn else rows():
-        native, guest = [], []
-        others = {peer: [] for peer in peers}
-        for _ in range(rounds):
-            native.append(measure(command))
-            guest.append(measure([options.vmrun, *command]))
-            for peer in peers:
-                try:
-                    others[peer].append(measure([*PEERS[peer], *command]))
-                except (subprocess.SubprocessError, TypeError):
-                    pass  # It cannot do this: an empty list.
-        print(f"| {name} | {spread(native)} | {spread(guest)} | {ratio(guest, native)} |"
-              + "".join(f" {ratio(others[peer], native)} |" for peer in peers), flush=True)
+    # Half a table is none.
+    options.write = options.write and not options.k and not options.quick
+    workloads.prepare()
+    machine = report.machine(options.vmrun)
+    print(machine + "\n", flush=True)
+    if options.section == "growth":
+        lines = growth.tables(runners.native(), runners.vmrun(options.vmrun)[0], pathlib.Path(options.vmrun), options.k)
+        if options.write:
+            report.write(DOCUMENT, "growth", [machine, "", *lines])
+        return 0
+    others = [] if options.quick or options.no_peers else runners.peers()
+    everybody = [runners.native(), *runners.vmrun(options.vmrun, options.switches), *others]
+    bench = Bench(everybody, 2 if options.quick else 6, 1 if options.quick else 3)
+    rows = {"programs": workloads.programs, "spawn": workloads.processes, "paths": workloads.paths}[options.section]()
+    lines, results = bench.table([row for row in rows if options.k in row.title])
+    notes = report.notes(results, everybody)
+    print("\n".join(["", *notes]))
+    if options.write:
+        if options.section == "programs":
+            PLOT.write_text(plot.ratios(results, everybody))
+            notes = [*notes, "", f"![Ratios to native]({PLOT.name})"]
+        report.write(DOCUMENT, options.section, [machine, "", *lines, "", *notes])
     return 0
-
-
-def ratio(values, native):
-    return f"{statistics.median(values) / statistics.median(native):.2f}" if values else "fails"
 
 
 if __name__ == "__main__":
