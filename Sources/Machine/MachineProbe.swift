@@ -4,10 +4,20 @@ import KVM
 
 /// Runs a few instructions in a machine of its own, to learn what kind of KVM this is.
 public enum MachineProbe {
+    /// The privilege with which the guest's system call entry runs.
+    public enum Landing {
+        /// Ring 0, as on a real processor.
+        case supervisor
+        /// Ring 3, on page-table based KVM.
+        case user
+    }
+
     public struct Findings {
         /// Where a system call lands, on architectures where that depends on the kind of KVM.
-        public let landing: StaticString?
+        public let landing: Landing?
+        /// From the guest to vmrun and back: the median over so many exits.
         public let exitNanoseconds: UInt64
+        public let exits: Int
         public let physicalAddressBits: Int
     }
 
@@ -26,7 +36,9 @@ public enum MachineProbe {
         func growStack(at address: UInt64) -> Bool { false }
     }
 
-    private static let rounds: UInt64 = 2000
+    /// Before the measurement, and in it.
+    private static let warmingRounds = 200
+    private static let rounds = 4000
 
     public static func run(_ system: KVMSystem) throws(MachineFailure) -> Findings {
         let mapped = Host.raw(
@@ -45,11 +57,17 @@ public enum MachineProbe {
         var attention: UInt32 = 0
         try expectSystemCall(cpu, &attention)
         let landing = cpu.landing
-        let before = monotonic()
-        for _ in 0..<rounds { try expectSystemCall(cpu, &attention) }
-        let spent = monotonic() - before
+        for _ in 0..<warmingRounds { try expectSystemCall(cpu, &attention) }
+        var spent: [UInt64] = []
+        spent.reserveCapacity(rounds)
+        for _ in 0..<rounds {
+            let before = monotonic()
+            try expectSystemCall(cpu, &attention)
+            spent.append(monotonic() &- before)
+        }
+        spent.sort()
         return Findings(
-            landing: landing, exitNanoseconds: spent / rounds,
+            landing: landing, exitNanoseconds: spent[rounds / 2], exits: rounds,
             physicalAddressBits: machine.features.physicalLimit.trailingZeroBitCount)
     }
 

@@ -56,6 +56,18 @@ static inline uint64_t vmrun_tsc(void)
     return __builtin_ia32_rdtsc();
 }
 
+/// What the CPUID instruction answers: EAX, EBX, ECX and EDX.
+struct vmrun_processor_words {
+    uint32_t a, b, c, d;
+};
+
+static inline struct vmrun_processor_words vmrun_processor_answer(uint32_t leaf)
+{
+    struct vmrun_processor_words words = {.a = leaf};
+    __asm__ volatile("cpuid" : "+a"(words.a), "=b"(words.b), "+c"(words.c), "=d"(words.d));
+    return words;
+}
+
 /// The registers that KVM keeps in kvm_run at every exit (KVM_CAP_SYNC_REGS).
 static inline struct kvm_sync_regs *vmrun_sync_regs(struct kvm_run *run)
 {

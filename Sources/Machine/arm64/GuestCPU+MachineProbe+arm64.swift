@@ -11,6 +11,6 @@ extension GuestCPU {
     func startProbe(at address: UInt64) { startProgram(at: address, stackPointer: 0) }
 
     /// Where system calls land does not depend on the kind of KVM.
-    var landing: StaticString? { nil }
+    var landing: MachineProbe.Landing? { nil }
 }
 #endif

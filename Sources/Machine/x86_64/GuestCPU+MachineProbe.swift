@@ -14,8 +14,6 @@ extension GuestCPU {
     }
 
     /// Where the last system call landed.
-    var landing: StaticString? {
-        segments.pointee.cs.selector & 3 == 0 ? "ring 0 (standard KVM)" : "ring 3 (page-table based KVM)"
-    }
+    var landing: MachineProbe.Landing? { segments.pointee.cs.selector & 3 == 0 ? .supervisor : .user }
 }
 #endif

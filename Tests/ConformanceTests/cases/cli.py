@@ -215,21 +215,6 @@ def help_names_every_option(context):
         check(option.encode() in result.stdout, f"{option} is not explained", result.transcript())
 
 
-@case()
-def doctor(context):
-    result = context.guest([], "doctor")
-    check(result.status == 0, result.describe(), result.transcript())
-    check(b"/dev/kvm" in result.stdout, "it does not say what it found", result.transcript())
-
-
-@case(needs_host=False)
-def doctor_without_kvm(context):
-    command = in_private_mounts("mount -t tmpfs none /dev", [str(context.vmrun), "doctor"])
-    result = context.run(command)
-    check(result.status != 0 and result.status > 0, result.describe(), result.transcript())
-    check(b"/dev/kvm" in result.stdout + result.stderr, "it does not say what is missing", result.transcript())
-
-
 # Options that change what the program gets
 
 def prints(context, expected, command, *options, **arguments):

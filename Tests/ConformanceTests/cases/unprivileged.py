@@ -85,14 +85,6 @@ def a_terminal(context):
 
 
 @case()
-def doctor(context):
-    with scratch() as folder:
-        shutil.copy(context.vmrun, folder / "vmrun")
-        result = context.run(as_other_user([str(folder / "vmrun"), "doctor"], folder), cwd=folder)
-        check(result.status == 0, result.describe(), result.transcript())
-
-
-@case()
 def another_users_program_that_is_written(context):
     """ETXTBSY also for a file that one does not own, but may write."""
     script = "exec 3>>shared; ./shared; echo $?; exec 3>&-; ./shared; echo $?"
