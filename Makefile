@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance emulators test-emulated-short test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -30,7 +30,7 @@ setup: ## install the apt packages that are missing
 run: build/vmrun build/roots/busybox ## a shell in a busybox root; CMD='...' runs one command line
 	@build/vmrun --sysroot build/roots/busybox --timeout 0 /bin/sh $${RUN_COMMAND:+-c "$$RUN_COMMAND"}
 
-test: build/vmrun build/syscall-docs roots ## everything; the last line is `N passed, N failed`
+test: build/vmrun build/syscall-docs roots emulators ## everything; the last line is `N passed, N failed`
 	@$(PYTHON) Tests/Tools/test_all.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH)
 
 unit: swift setup ## the Swift unit tests
@@ -65,8 +65,13 @@ soak: build/vmrun build/roots/busybox ## 1000 rounds of start/exit and of spawn/
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
 
-test-svm: build/vmrun fixtures ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
-	@Tests/Tools/setup.sh qemu-system-x86 cpio xz-utils
+emulators:
+	@Tests/Tools/setup.sh qemu-system-x86 xz-utils
+
+test-emulated-short: build/vmrun emulators ## a small selection on each kind of emulated host, as `make test` runs it; a few minutes
+	@$(PYTHON) Tests/Tools/emulated_short.py
+
+test-svm: build/vmrun fixtures emulators ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
 	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
 
 aarch64: build/vmrun-aarch64 ## build the release binary for arm64, build/vmrun-aarch64

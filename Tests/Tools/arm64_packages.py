@@ -3,12 +3,11 @@
 They come with apt under a configuration of its own (package_root.py), and are kept in the user's cache: nothing is installed.
 """
 
-import re
 import shutil
-import subprocess
 import sys
 
 import cache
+from emulated_kernel import newest_kernel
 from package_root import prepare_apt
 
 #: Raised when what is kept in the cache changes.
@@ -45,14 +44,7 @@ def fetch(work):
 
 
 def real_name(package, environment):
-    """Debian's kernel packages without a version stand for the newest with one."""
-    if not package.startswith("linux-image-"):
-        return package
-    found = subprocess.run(["apt-cache", "depends", package], env=environment, capture_output=True, text=True)
-    match = re.search(r"Depends: (linux-image-\d\S*)$", found.stdout, re.MULTILINE)
-    if not match:
-        raise cache.Unavailable(f"apt knows no {package} package for arm64.")
-    return match[1]
+    return newest_kernel(package, environment) if package.startswith("linux-image-") else package
 
 
 def main():

@@ -52,7 +52,8 @@ def host(options, cpu):
               "-chardev", "file,id=results,path={results}", "-device", "pci-serial,chardev=results"],
         ports=["ttyAMA0", "ttyS0"], command_line="console=ttyAMA0 panic=-1 quiet",
         kernel=options.kernel or kernel(), busybox=busybox / "bin/busybox", files=files(),
-        load="dmesg | grep -o 'kvm.*mode initialized.*'\n", compiler=["aarch64-linux-gnu-gcc"], strip="aarch64-linux-gnu-strip")
+        load="dmesg | grep -o 'kvm.*mode initialized.*'\n",
+        doctor_says=[f"kind of KVM: arm64, {PROCESSORS[cpu]}"] if cpu in PROCESSORS else [], compiler=["aarch64-linux-gnu-gcc"], strip="aarch64-linux-gnu-strip")
 
 
 def files():
@@ -105,7 +106,7 @@ def main():
         sys.exit(f"There is no emulated host: {error}")
 
     def jobs(fixtures):
-        return [*own_jobs("exit"), *foreign_jobs(), *FIXTURES.make(fixtures), *program_jobs(options.program)]
+        return [*own_jobs(), *foreign_jobs(), *FIXTURES.make(fixtures, options.short), *program_jobs(options.program)]
 
     return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/arm64")
 

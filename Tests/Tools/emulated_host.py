@@ -6,6 +6,7 @@ QEMU emulates the processor together with its virtualization (TCG), so no KVM is
 import argparse
 import dataclasses
 import fnmatch
+import json
 import pathlib
 import shlex
 import subprocess
@@ -21,6 +22,7 @@ from harness import manifest  # noqa: E402
 from harness.build import Builder  # noqa: E402
 from harness.context import ENVIRONMENT  # noqa: E402
 from emulated_initramfs import Initramfs  # noqa: E402
+from emulated_jobs import DOCTOR  # noqa: E402
 
 AS_USER = """#!/bin/sh
 # as_user USER COMMAND...
@@ -46,6 +48,8 @@ class Host:
     files: dict
     #: Shell commands that make /dev/kvm, and print one line about it.
     load: str
+    #: What `vmrun doctor` must say there.
+    doctor_says: list
     #: Compiles the one program that must not be busybox, and takes debugging information away.
     compiler: list
     strip: str
@@ -58,6 +62,9 @@ def parser(description):
                         help="only tests whose name contains PATTERN, or matches it when it has wildcards")
     result.add_argument("--program", metavar="COMMAND", action="append", default=[],
                         help="run this static program instead; its arguments are in the same word")
+    result.add_argument("--short", action="store_true", help="only the selection that 'make test' runs")
+    result.add_argument("--counts", type=pathlib.Path, help=argparse.SUPPRESS)
+    result.add_argument("--repeat", type=int, default=1, metavar="N", help="run each test N times in one boot")
     result.add_argument("--processors", default="1", help="how many the emulated host has")
     result.add_argument("--seconds", type=int, default=900, help="the longest that one boot may take")
     return result
@@ -80,6 +87,10 @@ def build_jobs(make_jobs, patterns):
         print(f"FAIL {name}.{variant} does not compile:\n{complaint}")
     jobs = [job for job in jobs if not job.fixture or (job.fixture.name, job.variant) not in complaints]
     return jobs, builder, len(complaints)
+
+
+def jobs_of(host, jobs):
+    return [dataclasses.replace(job, contains=[*job.contains, *host.doctor_says]) if job.command == DOCTOR else job for job in jobs]
 
 
 def write_initramfs(path, host, jobs, builder, vmrun, work):
@@ -171,6 +182,8 @@ def run(hosts, make_jobs, options, logs):
     """Boot each host, run the selected jobs in it, print what came of them; the exit status."""
     patterns = ["program/*"] if options.program else options.k
     jobs, builder, broken = build_jobs(make_jobs, patterns)
+    if options.repeat > 1:
+        jobs = [dataclasses.replace(job, name=f"{job.name}#{round}") for round in range(1, options.repeat + 1) for job in jobs]
     logs.mkdir(parents=True, exist_ok=True)
     total = [0, broken]
     for host in hosts:
@@ -182,11 +195,13 @@ def run(hosts, make_jobs, options, logs):
             work = pathlib.Path(folder)
             write_initramfs(work / "initramfs", host, jobs, builder, options.vmrun, work)
             whole = boot(host, work / "initramfs", results, console, options.seconds)
-        passed, failed = judge(jobs, results)
+        passed, failed = judge(jobs_of(host, jobs), results)
         if not whole:
             print(f"The emulated host did not end by itself; its console is in {console}")
         print(f"{passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)
         total[0] += passed
         total[1] += failed
     print(f"{total[0]} passed, {total[1]} failed")
+    if options.counts:
+        options.counts.write_text(json.dumps({"passed": total[0], "failed": total[1]}))
     return 1 if total[1] or not total[0] else 0

@@ -25,6 +25,16 @@ ROOT_ALONE = {
     "files/nameless": "without a capability Linux before 6.10 finds no file behind an empty name, whatever the descriptor",
 }
 
+#: What `make test` runs of the fixtures on each kind of host, in one variant and as root (`--short`): where kinds of KVM and
+#: processors differ, and what does not take long.
+SHORT = {
+    "cpu/instructions", "cpu/vector_state", "image/low", "image/zero_tail", "memory/file_mappings", "memory/protection",
+    "memory/remap", "memory/stack", "process/exec", "process/fork", "process/hello", "process/storm", "process/vfork",
+    "signals/context_edges", "signals/fault_kinds", "signals/faults", "signals/faults_everywhere", "signals/frames",
+    "signals/handlers", "system/information", "threads/cancellation", "threads/pthreads",
+}
+
+DOCTOR = ["vmrun", "doctor"]
 SHELL_SCRIPT = """
 set -e
 for i in 1 2 3; do echo line $i; done | sort -r | while read -r word number; do echo "$number:$word"; done
@@ -114,8 +124,9 @@ def transcripts(record):
     return transcript("native", *record[1:3]) + transcript("vmrun", *record[4:])
 
 
-def own_jobs(doctor_says):
-    yield Job("doctor", ["vmrun", "doctor"], contains=[doctor_says, "this host can run guests"])
+def own_jobs():
+    yield Job("doctor", DOCTOR, contains=["this host can run guests"])
+    yield Job("doctor-unprivileged", DOCTOR, user="nobody", contains=["this host can run guests"])
     yield Job("busybox/echo", ["/bin/busybox", "echo", "hi"])
     yield Job("busybox/echo-unprivileged", ["/bin/busybox", "echo", "hi"], user="nobody")
     yield Job("busybox/shell", ["/bin/busybox", "sh", "-c", SHELL_SCRIPT])
@@ -134,8 +145,11 @@ class FixtureJobs:
     #: {name: reason}: what never ends natively there, so that nothing can be compared.
     endless: dict
 
-    def make(self, fixtures):
-        """Every fixture that needs nothing but itself, in each of the variants that it has."""
+    def make(self, fixtures, short=False):
+        """Every fixture that needs nothing but itself, in each of the variants that it has; or those of `SHORT`, in one."""
+        missing = SHORT - {fixture.name for fixture in fixtures}
+        if missing:
+            raise ValueError(f"SHORT names fixtures that do not exist: {missing}")
         for fixture in fixtures:
             if fixture.run_by not in [None, self.machine] or fixture.skip or fixture.name in {**LEFT_OUT, **self.endless}:
                 continue
@@ -143,11 +157,13 @@ class FixtureJobs:
                 continue
             variants = [built for variant, built in self.variants.items()
                         if variant in fixture.variants and variant not in fixture.skip_variants]
+            if short:
+                variants = variants[:1] if fixture.name in SHORT else []
             for variant in variants:
                 arguments = [argument.replace("$TMPDIR", "/tmp/t") for argument in fixture.args]
                 program = f"/fixtures/{variant}/{fixture.name}"
                 both = fixture.unprivileged and fixture.name not in ROOT_ALONE and variant == variants[0]
-                users = ["root", "nobody"] if both else ["root"]
+                users = ["root", "nobody"] if both and not short else ["root"]
                 for user in users:
                     prefix = "unprivileged/" if user != "root" else ""
                     yield Job(f"{prefix}{fixture.name}.{variant}", [program, *arguments], user=user,

@@ -4,8 +4,10 @@ import lzma
 import re
 import shutil
 import subprocess
+import sys
 
 import cache
+from package_root import prepare_apt
 
 #: Raised when what is kept in the cache changes.
 RECIPE = "1"
@@ -14,7 +16,10 @@ RECIPE = "1"
 def amd64_kernel(modules):
     """The folder that holds `vmlinuz` and the modules, fetched on first use."""
     def fetch(work):
-        cache.command(["apt-get", "download", "-q", newest_package()], work)
+        print("Fetching Debian's amd64 kernel (once)", file=sys.stderr)
+        environment = prepare_apt(work / "apt", "amd64")
+        cache.command(["apt-get", "-q", "update"], work, environment)
+        cache.command(["apt-get", "-q", "download", newest_kernel("linux-image-amd64", environment)], work, environment)
         [archive] = work.glob("*.deb")
         cache.command(["dpkg", "-x", str(archive), "unpacked"], work)
         new = work / "new"
@@ -30,10 +35,10 @@ def amd64_kernel(modules):
     return cache.kept(f"svm-kernel-{RECIPE}", fetch)
 
 
-def newest_package():
-    """What the distribution's `linux-image-amd64` stands for at present."""
-    found = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True)
-    match = re.search(r"Depends: (linux-image-\d\S*-amd64)$", found.stdout, re.MULTILINE)
+def newest_kernel(package, environment):
+    """What Debian's kernel package without a version, such as `linux-image-amd64`, stands for at present."""
+    found = subprocess.run(["apt-cache", "depends", package], env=environment, capture_output=True, text=True)
+    match = re.search(r"Depends: (linux-image-\d\S*)$", found.stdout, re.MULTILINE)
     if not match:
-        raise cache.Unavailable("apt knows no linux-image-amd64 package; it takes a Debian and 'apt-get update'.")
+        raise cache.Unavailable(f"apt knows no {package} package.")
     return match[1]

@@ -31,6 +31,7 @@ APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::Retries "3";
+APT::Update::Error-Mode "any";
 Dir "{folder}";
 Dir::Etc::trustedparts "/etc/apt/trusted.gpg.d";
 Dir::Bin::Methods "/usr/lib/apt/methods";

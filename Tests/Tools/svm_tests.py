@@ -55,7 +55,9 @@ def host(options, npt):
         ports=["ttyS0", "ttyS1"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly",
         kernel=folder / "vmlinuz", busybox=pathlib.Path(busybox),
         files={f"modules/{module}.ko": (folder / f"{module}.ko").read_bytes() for module in MODULES},
-        load=LOAD.format(npt=npt), compiler=["musl-gcc"], strip="strip")
+        load=LOAD.format(npt=npt),
+        doctor_says=[f"kind of KVM: SVM, {'nested' if npt == '1' else 'shadow'} paging", "system calls land in: ring 0"],
+        compiler=["musl-gcc"], strip="strip")
 
 
 def main():
@@ -70,7 +72,7 @@ def main():
         sys.exit(f"There is no kernel for the emulated host: {error}")
 
     def jobs(fixtures):
-        return [*own_jobs("ring 0"), *FIXTURES.make(fixtures), *program_jobs(options.program)]
+        return [*own_jobs(), *FIXTURES.make(fixtures, options.short), *program_jobs(options.program)]
 
     return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/svm")
 

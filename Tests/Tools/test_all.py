@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import emulated_short
 import unit_tests
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -48,7 +49,8 @@ def main():
     options = parser.parse_args()
 
     passed = failed = skipped = 0
-    for run in [lambda: unit_tests.run(options.swift, options.scratch_path), documentation_is_current, conformance]:
+    for run in [lambda: unit_tests.run(options.swift, options.scratch_path), documentation_is_current, conformance,
+                emulated_short.run]:
         counts = run()
         passed += counts[0]
         failed += counts[1]
