@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance emulators test-emulated-short test-svm aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -73,6 +73,10 @@ test-emulated-short: build/vmrun emulators ## a small selection on each kind of 
 
 test-svm: build/vmrun fixtures emulators ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
 	@$(PYTHON) Tests/Tools/svm_tests.py $(ARGS)
+
+test-vmx: build/vmrun ## the same on an emulated Intel host: a selection; ARGS='--all', or '-k NAME'
+	@Tests/Tools/setup.sh bochs bochs-term grub-common grub-pc-bin xorriso mtools xz-utils
+	@$(PYTHON) Tests/Tools/vmx_tests.py $(ARGS)
 
 aarch64: build/vmrun-aarch64 ## build the release binary for arm64, build/vmrun-aarch64
 

@@ -4,6 +4,7 @@ Boots a small arm64 Linux in QEMU (TCG, with EL2) on a processor with VHE and on
 built for arm64 in it, natively and under vmrun. See docs/testing.md.
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -47,9 +48,10 @@ def host(options, cpu):
     busybox = unpacked("busybox-static")
     return emulated_host.Host(
         name=cpu.partition(",")[0], title=f"{cpu}, {PROCESSORS.get(cpu, 'with or without VHE')}",
-        qemu=["qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg,thread=single",
-              "-cpu", cpu, "-smp", options.processors, "-m", "2G", "-serial", "file:{console}",
-              "-chardev", "file,id=results,path={results}", "-device", "pci-serial,chardev=results"],
+        boot=functools.partial(emulated_host.boot_qemu, qemu=[
+            "qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg,thread=single",
+            "-cpu", cpu, "-smp", options.processors, "-m", "2G", "-serial", "file:{console}",
+            "-chardev", "file,id=results,path={results}", "-device", "pci-serial,chardev=results"]),
         ports=["ttyAMA0", "ttyS0"], command_line="console=ttyAMA0 panic=-1 quiet",
         kernel=options.kernel or kernel(), busybox=busybox / "bin/busybox", files=files(),
         load="dmesg | grep -o 'kvm.*mode initialized.*'\n",

@@ -4,6 +4,7 @@ QEMU emulates the processor together with its virtualization (TCG), so no KVM is
 """
 
 import argparse
+from collections.abc import Callable
 import dataclasses
 import fnmatch
 import json
@@ -38,8 +39,9 @@ class Host:
     #: For the names of its log files, and for people.
     name: str
     title: str
-    #: QEMU and its options, without kernel, RAM disk and serial ports; and the names of the first and the second port.
-    qemu: list
+    #: Runs it to its end, and says whether it came to one: boot(host, initramfs, results, console, seconds).
+    boot: Callable
+    #: The names of its first and its second serial port.
     ports: list
     command_line: str
     kernel: pathlib.Path
@@ -138,9 +140,9 @@ def compiled(host, source, work):
     return program.read_bytes()
 
 
-def boot(host, initramfs, results, console, seconds):
-    """Run the emulated host to its end; False where it had to be killed."""
-    command = ["timeout", "-s", "KILL", str(seconds), "nice", *host.qemu, "-nodefaults", "-nographic", "-no-reboot",
+def boot_qemu(host, initramfs, results, console, seconds, qemu):
+    """Run the emulated host to its end; False where it had to be killed. qemu: the program and its options, without kernel and RAM disk."""
+    command = ["timeout", "-s", "KILL", str(seconds), "nice", *qemu, "-nodefaults", "-nographic", "-no-reboot",
                "-kernel", str(host.kernel), "-initrd", str(initramfs), "-append", host.command_line]
     with open(console.with_suffix(".qemu"), "wb") as errors:
         result = subprocess.run([word.format(console=console, results=results) for word in command],
@@ -194,7 +196,7 @@ def run(hosts, make_jobs, options, logs):
         with tempfile.TemporaryDirectory(prefix="vmrun-emulated-") as folder:
             work = pathlib.Path(folder)
             write_initramfs(work / "initramfs", host, jobs, builder, options.vmrun, work)
-            whole = boot(host, work / "initramfs", results, console, options.seconds)
+            whole = host.boot(host, work / "initramfs", results, console, options.seconds)
         passed, failed = judge(jobs_of(host, jobs), results)
         if not whole:
             print(f"The emulated host did not end by itself; its console is in {console}")

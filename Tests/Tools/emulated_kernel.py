@@ -10,11 +10,13 @@ import cache
 from package_root import prepare_apt
 
 #: Raised when what is kept in the cache changes.
-RECIPE = "1"
+RECIPE = "2"
+#: KVM, which the distribution's kernel has as modules.
+MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel"]
 
 
-def amd64_kernel(modules):
-    """The folder that holds `vmlinuz` and the modules, fetched on first use."""
+def amd64_kernel():
+    """The folder that holds `vmlinuz` and MODULES, fetched on first use."""
     def fetch(work):
         print("Fetching Debian's amd64 kernel (once)", file=sys.stderr)
         environment = prepare_apt(work / "apt", "amd64")
@@ -26,13 +28,18 @@ def amd64_kernel(modules):
         new.mkdir()
         [image] = (work / "unpacked/boot").glob("vmlinuz-*")
         shutil.copy(image, new / "vmlinuz")
-        for module in modules:
+        for module in MODULES:
             [path] = (work / "unpacked").rglob(f"{module}.ko*")
             content = lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes()
             (new / f"{module}.ko").write_bytes(content)
         return new
 
-    return cache.kept(f"svm-kernel-{RECIPE}", fetch)
+    return cache.kept(f"amd64-kernel-{RECIPE}", fetch)
+
+
+def module_files(names):
+    """The modules as an emulated host has them: {path in its RAM disk: content}."""
+    return {f"modules/{name}.ko": (amd64_kernel() / f"{name}.ko").read_bytes() for name in names}
 
 
 def newest_kernel(package, environment):

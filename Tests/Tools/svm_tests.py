@@ -4,6 +4,7 @@ The development machine's KVM may be of another flavour than the one most users 
 small Linux in QEMU (TCG, with SVM), and runs the static fixtures in it, natively and under vmrun. See docs/testing.md.
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -13,9 +14,9 @@ import emulated_host
 from emulated_host import REPOSITORY
 from emulated_jobs import FixtureJobs, own_jobs, program_jobs
 import cache
-from emulated_kernel import amd64_kernel
+from emulated_kernel import amd64_kernel, module_files
 
-#: In the order in which they are loaded. The distribution's kernel has KVM as modules.
+#: In the order in which they are loaded.
 MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd"]
 
 LOAD = """
@@ -45,17 +46,16 @@ def arguments():
 
 
 def host(options, npt):
-    folder = amd64_kernel(MODULES)
+    folder = amd64_kernel()
     busybox = shutil.which("busybox") or sys.exit("busybox is not installed: run 'make setup'.")
     return emulated_host.Host(
         name=f"npt{npt}", title=f"{options.cpu}, nested paging {'on' if npt == '1' else 'off'}",
         # One thread for all processors: QEMU's parallel ones have been seen to hang with a guest inside a guest.
-        qemu=["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", options.cpu, "-smp", options.processors,
-              "-m", "2G", "-serial", "file:{console}", "-serial", "file:{results}"],
+        boot=functools.partial(emulated_host.boot_qemu, qemu=[
+            "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", options.cpu, "-smp", options.processors, "-m", "2G",
+            "-serial", "file:{console}", "-serial", "file:{results}"]),
         ports=["ttyS0", "ttyS1"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly",
-        kernel=folder / "vmlinuz", busybox=pathlib.Path(busybox),
-        files={f"modules/{module}.ko": (folder / f"{module}.ko").read_bytes() for module in MODULES},
-        load=LOAD.format(npt=npt),
+        kernel=folder / "vmlinuz", busybox=pathlib.Path(busybox), files=module_files(MODULES), load=LOAD.format(npt=npt),
         doctor_says=[f"kind of KVM: SVM, {'nested' if npt == '1' else 'shadow'} paging", "system calls land in: ring 0"],
         compiler=["musl-gcc"], strip="strip")
 
