@@ -3,28 +3,15 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "check.h"
+#include "timing.h"
 
 enum { CALLS = 20000, ROUNDS = 15 };
 
 extern char **environ;
 
 static char *nothing[] = {"/proc/self/exe", "nothing", NULL};
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
 
 static double median_of(void (*once)(void))
 {
@@ -34,8 +21,7 @@ static double median_of(void (*once)(void))
         once();
         times[round] = now() - start;
     }
-    qsort(times, ROUNDS, sizeof times[0], ascending);
-    return times[ROUNDS / 2];
+    return median(times, ROUNDS);
 }
 
 /* --- System calls of many threads at once: the time of all, by how many calls they made. */

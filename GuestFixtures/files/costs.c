@@ -2,22 +2,15 @@
  * one. It works in a directory of its own, below DIRECTORY or the temporary one. */
 #include <dirent.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "check.h"
+#include "timing.h"
 
 enum { GROUPS = 20, CALLS = 1000, ENTRIES = 500 };
 
 static char absolute[400], by_link[400], missing[400], records[32768];
 static int directory, file, listed;
 static struct stat status;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
 
 static void make_file(const char *name)
 {
@@ -144,12 +137,6 @@ static const struct {
     {"getdents-500", call_list},
 };
 
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
 static void measure(const char *name, long (*call)(void))
 {
     double times[GROUPS];
@@ -158,8 +145,7 @@ static void measure(const char *name, long (*call)(void))
         for (int i = 0; i < CALLS; i++) REQUIRE(call() >= 0);
         times[group] = (now() - start) / CALLS;
     }
-    qsort(times, GROUPS, sizeof times[0], ascending);
-    printf("%s %.0f\n", name, times[GROUPS / 2]);
+    printf("%s %.0f\n", name, median(times, GROUPS));
 }
 
 int main(int argc, char **argv)

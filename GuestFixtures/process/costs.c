@@ -4,20 +4,13 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "check.h"
+#include "timing.h"
 
 extern char **environ;
 
 static char *nothing[] = {"/proc/self/exe", "nothing", NULL};
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
 
 static void ended(pid_t pid)
 {
@@ -183,12 +176,6 @@ static const struct {
     {"signal", take_signals, signal_self, 2000},
 };
 
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
 int main(int argc, char **argv)
 {
     static double times[2000];
@@ -201,8 +188,7 @@ int main(int argc, char **argv)
             measures[i].once();
             times[round] = now() - start;
         }
-        qsort(times, (size_t)measures[i].rounds, sizeof times[0], ascending);
-        printf("%s %.0f\n", argv[1], times[measures[i].rounds / 2]);
+        printf("%s %.0f\n", argv[1], median(times, measures[i].rounds));
         return finish();
     }
     return strcmp(argv[1], "nothing") == 0 ? 0 : 2;

@@ -4,7 +4,7 @@ import LinuxABI
 
 /// What one pass over a path tells.
 struct PathShape {
-    /// A component is called like a mount.
+    /// A component may be a mount, by what stands before it.
     var mayMeetMount = false
     var hasDotDot = false
     var isAbsolute = false
@@ -54,8 +54,11 @@ extension FileSystemContext {
             shape.isAbsolute = bytes[0] == slash
             shape.isSingle = !shape.isAbsolute
             var position = 0
+            // Where the components began that follow each other with one slash between, none of them a dot.
+            var run = 0
             while position < path.count {
                 if bytes[position] == slash {
+                    if position == run || bytes[position - 1] == slash { run = position + 1 }
                     position += 1
                     continue
                 }
@@ -66,7 +69,10 @@ extension FileSystemContext {
                 shape.endsWithDot = count == 1 && bytes[first] == dot
                 if count == 2 && bytes[first] == dot && bytes[first + 1] == dot {
                     shape.hasDotDot = true
-                } else if mounts.mayBeMountName(bytes + first, count) {
+                    run = position + 1
+                } else if shape.endsWithDot {
+                    run = position + 1
+                } else if mounts.mayBeMount(bytes + run, position - run, last: first - run) {
                     shape.mayMeetMount = true
                 }
             }

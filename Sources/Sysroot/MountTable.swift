@@ -26,9 +26,8 @@ final class MountTable {
     private(set) var hasBinds = false
     /// The host's `/` where paths that the root does not hold are looked up there, otherwise -1.
     let fallbackDescriptor: Int32
-    /// The last components of all mount paths, and the set of their first bytes: a path without any of them as a component
-    /// meets no mount on its way down.
-    private var names: [[UInt8]] = []
+    /// All mount paths, and the set of the first bytes of their last components: most components are told apart by that.
+    private var paths: [[UInt8]] = []
     private var firstBytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
     /// Takes over `root` and `fallback` (the host's `/`, or -1), which `open` made.
@@ -72,9 +71,8 @@ final class MountTable {
 
     private func add(_ mount: Mount) {
         mounts.append(mount)
-        let name = CanonicalPath.lastComponent(mount.path)
-        guard let first = name.first else { return }
-        names.append(name)
+        guard let first = CanonicalPath.lastComponent(mount.path).first else { return }
+        paths.append(mount.path)
         let bit: UInt64 = 1 << UInt64(first & 63)
         switch first >> 6 {
         case 0: firstBytes.0 |= bit
@@ -84,10 +82,11 @@ final class MountTable {
         }
     }
 
-    /// Whether a mount's last component has this name.
+    /// Whether a mount may be where a path leads whose last components are `text` (`count` bytes, without a slash before), if none
+    /// of them is a symbolic link: a mount's path ends so. `last`: where in it the last one begins.
     @inline(__always)
-    func mayBeMountName(_ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        let first = name[0]
+    func mayBeMount(_ text: UnsafePointer<UInt8>, _ count: Int, last: Int = 0) -> Bool {
+        let first = text[last]
         let word: UInt64
         switch first >> 6 {
         case 0: word = firstBytes.0
@@ -96,13 +95,16 @@ final class MountTable {
         default: word = firstBytes.3
         }
         guard word >> UInt64(first & 63) & 1 != 0 else { return false }
-        return isMountName(name, count)
+        return isEndOfMount(text, count)
     }
 
-    private func isMountName(_ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        for candidate in names where candidate.count == count {
-            // SAFETY: both have `count` bytes.
-            if candidate.withUnsafeBufferPointer({ memcmp($0.baseAddress ?? name, name, count) }) == 0 { return true }
+    private func isEndOfMount(_ text: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        for path in paths where path.count > count && path[path.count - count - 1] == slash {
+            let isEnd = path.withUnsafeBufferPointer { bytes in
+                // SAFETY: the path is longer than `count`.
+                bytes.baseAddress.map { memcmp($0 + (bytes.count - count), text, count) == 0 } ?? false
+            }
+            if isEnd { return true }
         }
         return false
     }

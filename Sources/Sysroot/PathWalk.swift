@@ -306,7 +306,7 @@ struct PathWalk: ~Copyable {
     private mutating func enterMount(_ component: Range<Int>) throws(GuestErrno) -> Bool {
         let mounts = files.mounts
         let isName = rest.withUnsafeBufferPointer { bytes in
-            bytes.baseAddress.map { mounts.mayBeMountName($0 + component.lowerBound, component.count) } ?? false
+            bytes.baseAddress.map { mounts.mayBeMount($0 + component.lowerBound, component.count) } ?? false
         }
         guard isName, let here = path(), let mount = mounts.mount(at: here + [slash] + rest[component]) else { return false }
         if resolve & UInt64(RESOLVE_NO_XDEV) != 0 { throw .EXDEV }
@@ -378,7 +378,7 @@ struct PathWalk: ~Copyable {
         races += 1
         if races > Self.mostRaces { throw .ELOOP }
         let firstEnd = done.firstIndex(of: slash) ?? done.count
-        if firstEnd == done.count && !followLast { return false }
+        if done.isEmpty || (firstEnd == done.count && !followLast) { return false }
         if let target = linkText(anchor, upTo: firstEnd) {
             try splice(target, from: 0, to: firstEnd)
             return true

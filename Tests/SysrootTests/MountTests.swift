@@ -212,6 +212,60 @@ private func descriptor(_ context: FileSystemContext, _ path: String) -> Int32 {
     #expect(context.changed("/a/file2", .unlink) { _, _ in 0 } == EBUSY)
 }
 
+/// Names of mounts at other places, and mounts by ways that do not show it.
+@Test func mountsAreMetByEveryWayAndNowhereElse() {
+    let tree = populated()
+    tree.outside("secret", "SECRET")
+    mkdir(tree.base + "/data", 0o755)
+    tree.outside("data/file", "D")
+    for path in ["proc", "a/proc", "a/proc/7", "a/b/proc", "mnt", "mnt/d", "a/mnt", "a/mnt/d"] { tree.directory(path) }
+    tree.file("a/proc/7/status", "a plain file")
+    tree.file("a/mnt/d/file", "plain")
+    tree.file("mnt/d/file", "hidden below the bind")
+    tree.link("a/b/m", "/mnt")
+    tree.link("m", "mnt/../mnt")
+    tree.link("a/b/root", "/")
+    let context = tree.context(
+        binds: [.init(tree.base + "/data", "/mnt/d")], tree: FakeTree(hostDirectory: tree.base + "/data"))
+    for path in ["/a/proc/7/status", "/a/b/../proc/7/status", "/a//proc/7/status", "/a/./proc/./7/status", "/../a/proc/7/status"] {
+        #expect(context.opened(path) == .content("a plain file"), "\(path)")
+    }
+    for path in ["/proc/7/status", "//proc/7/status", "/./proc/7/status", "/a/../proc/7/status", "/a/b/root/proc/7/status", "/../proc/7/status"] {
+        #expect(context.looked(path) == .content("synthetic /proc/7/status"), "\(path)")
+    }
+    for path in ["/a/mnt/d/file", "/a/b/../mnt/d/file", "/a/mnt//d/file"] {
+        #expect(context.opened(path) == .content("plain"), "\(path)")
+    }
+    for path in [
+        "/mnt/d/file", "/mnt//d/file", "/mnt/./d/file", "/a/../mnt/d/file", "/a/b/m/d/file", "/m/d/file", "/m/../mnt/d/file",
+        "/a/mnt/../../mnt/d/file",
+    ] {
+        #expect(context.opened(path) == .content("D"), "\(path)")
+        #expect(context.looked(path) == .content("D"), "\(path)")
+    }
+    for path in ["/mnt/d/../../secret", "/mnt/d/../../../secret", "/a/../mnt/d/../../secret"] {
+        #expect(context.opened(path) == .error(ENOENT), "\(path)")
+    }
+    // The mount is met from each directory above it too, where it is a name or two.
+    for (above, name) in [("/mnt", "d/file"), ("/", "mnt/d/file"), ("/a", "../mnt/d/file"), ("/a/mnt", "../../mnt/d/file")] {
+        let start = descriptor(context, above)
+        defer { close(start) }
+        #expect(context.opened(name, from: start) == .content("D"), "\(above) \(name)")
+    }
+    let a = descriptor(context, "/a")
+    defer { close(a) }
+    #expect(context.opened("mnt/d/file", from: a) == .content("plain"))
+    #expect(context.opened("proc/7/status", from: a) == .content("a plain file"))
+    // So it is where the guest's root is another directory.
+    try? context.withPathBytes(Array("/mnt".utf8)) { (path) throws(GuestErrno) in
+        try context.changeRoot(path, isPermitted: true)
+    }
+    #expect(context.opened("/d/file") == .content("D"))
+    #expect(context.opened("/../d/file") == .content("D"))
+    #expect(context.opened("/d/../d/file") == .content("D"))
+    #expect(context.opened("/d/../../a/file") == .error(ENOENT))
+}
+
 @Test func fallbackShowsTheHostAndChangesNothingThere() {
     let tree = populated()
     tree.outside("host", "HOST")

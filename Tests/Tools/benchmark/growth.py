@@ -47,9 +47,9 @@ def tables(native, vmrun, program, wanted=""):
             for _ in range(TURNS):
                 for runner, sample in zip((native, vmrun), samples):
                     add(sample, runner, name, count, divisor)
-            guest = samples[1]
-            tell(f"| {count:,} |".replace(",", " ") + f" {report.times(samples[0])} | {report.times(guest)} |"
-                 f" {'' if samples[0].failure else report.ratio(guest, samples[0])} |")
+            cells = [f"{count:,}".replace(",", " "), *map(report.times, samples),
+                     "" if samples[0].failure else report.ratio(samples[1], samples[0])]
+            tell("| " + " | ".join(cells) + " |")
         tell("")
     if wanted in "idle":
         tell(*idle(native, vmrun))
@@ -68,8 +68,8 @@ def add(sample, runner, name, count, divisor):
 
 def idle(native, vmrun):
     """Memory of processes that wait, each started by one shell: what their own mappings hold, and what the machine has less."""
-    lines = [f"**Memory of an idle process, {IDLE_PROCESSES} of them** (MiB each; the target is below 8 beyond the guest's own)", "",
-             "| | native | vmrun | beyond |", "|---|---|---|---|"]
+    lines = [f"**Memory of an idle process, {IDLE_PROCESSES} of them** (MiB each; target: below 8 beyond the guest's own)",
+             "", "| | native | vmrun | beyond |", "|---|---|---|---|"]
     found = {}
     for runner in (native, vmrun):
         try:

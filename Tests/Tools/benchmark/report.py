@@ -6,6 +6,10 @@ import re
 import subprocess
 
 
+#: Closer than this is the same: rows that only compute differ by chance.
+EVEN = 1.05
+
+
 def machine(vmrun):
     """What the numbers were made on: processor, kernel, kind of KVM, and what else went on."""
     told = dict(re.findall(r"^(.+?): (.+)$", subprocess.run([vmrun, "doctor"], capture_output=True, text=True, check=False).stdout,
@@ -70,7 +74,7 @@ def notes(results, everybody):
         # What runs its children natively does not isolate them.
         best = min((samples[runner.name].median for runner in others
                     if not samples[runner.name].failure and not (runner.note and row.has_children)), default=None)
-        if best is not None and (vmrun.failure or vmrun.median > best):
+        if best is not None and (vmrun.failure or vmrun.median > best * EVEN):
             slower.append(row.title)
     lines = []
     if reached + missed:

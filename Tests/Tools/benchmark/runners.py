@@ -122,7 +122,8 @@ def vmrun(path, switches=False):
 
 def peers():
     """In the order of the table; `qemu-x86_64` is its name for every x86-64 host too."""
-    sandbox = ["runsc", "--network=none", "--platform=ptrace", *(["--ignore-cgroups"] if os.getuid() == 0 else ["--rootless"]), "do"]
+    rights = "--ignore-cgroups" if os.getuid() == 0 else "--rootless"
+    sandbox = ["runsc", "--network=none", "--platform=ptrace", rights, "do"]
     return [Runner("proot", ["proot"], "proot"),
             Runner("qemu-user", ["qemu-x86_64"], "qemu-user", note="what it executes runs natively"),
             Runner("gVisor (ptrace)", sandbox, "runsc"),
