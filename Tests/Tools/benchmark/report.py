@@ -17,8 +17,8 @@ def machine(vmrun):
     model = re.search(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (f"Machine: {os.cpu_count()} processors ({model[1].strip() if model else os.uname().machine}), {memory:.0f} GiB, "
-            f"Linux {os.uname().release}. KVM: system calls land in {told.get('system calls land in', 'unknown')}, an exit costs "
-            f"{told.get('cost of an exit', 'unknown')}. Load before: {os.getloadavg()[0]:.2f}. vmrun: "
+            f"Linux {os.uname().release}. KVM: {told.get('kind of KVM', 'unknown')}; an exit costs "
+            f"{told.get('cost of an exit', 'unknown').partition(',')[0]}. Load before: {os.getloadavg()[0]:.2f}. vmrun: "
             f"{os.path.getsize(vmrun) / 2**20:.2f} MiB. Times: median (least to most); ratios: to the native median.")
 
 
