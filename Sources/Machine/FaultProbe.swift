@@ -1,7 +1,7 @@
 /// A nearly empty address space on which one instruction is run again, to learn which of its accesses the host refuses: it
 /// holds the shim's branch and, page by page, what has been found accessible.
 ///
-/// It serves one instruction after the other. Its tables stay, and each stands for the same addresses for good: KVM's shadow
+/// A vCPU has one, for one instruction after the other. Its tables stay, and each stands for the same addresses for good: KVM's shadow
 /// paging does not see entries that the host takes away, and would show what is left of them at a table's new addresses.
 /// At its old ones, what is left is a page that the host still allows; KVM drops what the host does not.
 final class FaultProbe {
@@ -21,9 +21,10 @@ final class FaultProbe {
 
     var root: UInt64 { tables.root }
 
-    init(_ memory: KernelMemory, _ real: PageTables) throws(MachineFailure) {
+    /// - Parameter cpuRoot: the top-level table of the vCPU that it is for.
+    init(_ memory: KernelMemory, shimOf cpuRoot: UInt64) throws(MachineFailure) {
         tables = try PageTables(memory)
-        if let shim = ShimLayout.userBranch { memory.table(tables.root)[shim] = memory.table(real.root)[shim] }
+        if let shim = ShimLayout.userBranch { memory.table(tables.root)[shim] = memory.table(cpuRoot)[shim] }
         openPages.reserveCapacity(Self.maximumSteps)
     }
 

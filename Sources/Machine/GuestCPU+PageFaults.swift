@@ -23,7 +23,9 @@ extension GuestCPU {
         do throws(MachineFailure) {
             let resolution = try machine.resolveTableFault(fault) { () throws(MachineFailure) in try flushTables() }
             switch resolution {
-            case .retry: return nil
+            case .retry:
+                if root != machine.tables.root { machine.copyTopEntry(fault.address, to: root) }
+                return nil
             case .refused(let mapped): return .fault(segmentationFault(fault, mapped: mapped))
             }
         } catch {
@@ -43,7 +45,8 @@ extension GuestCPU {
         // The host's mm changed under a probe: look again from the beginning.
         if probe != nil { endProbe() }
         do throws(MachineFailure) {
-            let new = try machine.takeProbe()
+            let new = try ownProbe ?? machine.makeProbe(shimOf: root)
+            ownProbe = new
             new.begin(instruction)
             probe = new
             useTables(new.root)
@@ -55,10 +58,10 @@ extension GuestCPU {
 
     func endProbe() {
         if let finished = probe {
-            machine.recycle(finished)
+            finished.end()
             probe = nil
         }
-        useTables(machine.tables.root)
+        useTables(root)
     }
 
     private func probeFault(_ fault: PageFault) -> GuestEvent? {

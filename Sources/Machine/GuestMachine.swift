@@ -23,12 +23,14 @@ public final class GuestMachine {
     /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
     private var nextPhysical: UInt64 = 4 << 30
     private let vdso: HostVDSO
-    private var idleProbes: [FaultProbe] = []
 
     static let chunkSize: UInt64 = 64 << 20
     static let largeChunkSize: UInt64 = 1 << 30
 
-    public init(_ system: KVMSystem, mappings: any GuestMappings, vdso: HostVDSO) throws(MachineFailure) {
+    /// - Parameter fastPath: what becomes of each system call before it leaves the guest.
+    public init(
+        _ system: KVMSystem, mappings: any GuestMappings, vdso: HostVDSO, fastPath: (UInt32) -> FastPath = { _ in .exit }
+    ) throws(MachineFailure) {
         do throws(HostError) { vm = try VirtualMachine(system) } catch { throw .kvm("KVM_CREATE_VM", error.number) }
         let slots = SlotCounter(limit: system.capability(KVM_CAP_NR_MEMSLOTS))
         self.slots = slots
@@ -38,7 +40,7 @@ public final class GuestMachine {
         features = try CPUFeatures(system, vm)
         memory = try KernelMemory(vm) { slots.next() }
         tables = try PageTables(memory)
-        try SystemTables.install(memory, tables)
+        try SystemTables.install(memory, tables, fastPath: fastPath)
         try mapVDSO()
     }
 
@@ -214,24 +216,22 @@ public final class GuestMachine {
         tables.closeExecute(start: start, end: end)
     }
 
+    /// A vCPU whose top-level table is its own learns what has come into the machine's.
+    func copyTopEntry(_ address: UInt64, to root: UInt64) {
+        let index = PageTables.index(address, level: 4)
+        memory.table(root)[index] = memory.table(tables.root)[index]
+    }
+
     /// Guest-physical address behind `address`, for the probe.
     func translate(_ address: UInt64) -> UInt64? {
         lock.withLock { tables.translate(address) }
     }
 
-    /// A probe for one instruction; `recycle` takes it back. Programs that live off SIGSEGV need one all the time.
-    func takeProbe() throws(MachineFailure) -> FaultProbe {
+    /// The probe of the vCPU with this top-level table.
+    func makeProbe(shimOf root: UInt64) throws(MachineFailure) -> FaultProbe {
         lock.lock()
         defer { lock.unlock() }
-        if let probe = idleProbes.popLast() { return probe }
-        return try FaultProbe(memory, tables)
-    }
-
-    func recycle(_ probe: FaultProbe) {
-        lock.withLock {
-            probe.end()
-            idleProbes.append(probe)
-        }
+        return try FaultProbe(memory, shimOf: root)
     }
 
     func isVDSO(_ address: UInt64) -> Bool { address >= vdso.start && address < vdso.end }

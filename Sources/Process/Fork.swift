@@ -103,6 +103,9 @@ extension GuestThread {
         for thread in process.threads { thread.cpu.forget() }
         for carrier in process.idleCarriers { carrier.cpu.forget() }
         cpu.forget()
+        process.forgetPoller()
+        poller = nil
+        pollerIndex = nil
         for machine in process.observer.machines { machine.forget() }
         process.observer.machines = []
         files.unlockAfterFork()

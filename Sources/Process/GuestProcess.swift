@@ -14,7 +14,12 @@ import SyntheticFS
 /// What serves the guest's system calls. Syscalls implements it; Process only knows that somebody does.
 public protocol SystemCallServer: AnyObject {
     /// The result for the guest's result register: a value, -errno, or VMRUN_ERESTART.
-    func serve(_ thread: GuestThread, number: UInt64) -> Int
+    func serve(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int
+    /// The same for a call that `fastPath` gives to the poller, on whose host thread it is made: VMRUN_ERESTART also where the call would
+    /// wait, or has to be the thread's own.
+    func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int
+    /// What becomes of a call before it leaves the guest.
+    func fastPath(_ number: UInt32) -> FastPath
 }
 
 /// One guest process: a host process, one address space, one VM. Everything hangs off this object and `GuestThread`.
@@ -62,6 +67,11 @@ public final class GuestProcess {
     var threads: [GuestThread] = []
     /// Host threads without a guest thread, each with its vCPU, waiting for the next.
     var idleCarriers: [Carrier] = []
+    /// Makes calls of the threads without their leaving the guest. Made when first wanted, for good.
+    private(set) var poller: Poller?
+    private var isPollerRefused = false
+    /// Whether there may be one (--no-switchless).
+    let usesPoller: Bool
     /// Children that share this memory and run beside it, rather than while a thread of it waits.
     var concurrentHelpers = 0
 
@@ -70,7 +80,7 @@ public final class GuestProcess {
         session: Session,
         server: any SystemCallServer, timeout: UInt64, machine: GuestMachine, system: KVMSystem, vdso: HostVDSO,
         executablePath: [UInt8], record: ProcessRecord,
-        observer: ExecutionObserver, isHelper: Bool
+        observer: ExecutionObserver, isHelper: Bool, usesPoller: Bool
     ) {
         self.memory = memory
         self.files = files
@@ -86,6 +96,7 @@ public final class GuestProcess {
         self.executablePath = executablePath
         self.record = record
         self.isHelper = isHelper
+        self.usesPoller = usesPoller
         limits = .allocate(capacity: 1)
         limits.initialize(to: InternalDescriptors.limits)
         pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
@@ -128,7 +139,27 @@ public final class GuestProcess {
     /// A thread has changed what its new threads inherit and no others (credentials, scheduling, affinity), or has used priority
     /// inheritance, whose owner's end the kernel must see: from now on each guest thread gets a host thread of its own.
     public func noteUnlikeThreads() {
-        if !hasUnlikeThreads { unlikeThreads.store(true, ordering: .relaxed) }
+        if hasUnlikeThreads { return }
+        unlikeThreads.store(true, ordering: .relaxed)
+        threadsLock.withLock { poller }?.retire()
+    }
+
+    /// The poller, made now where there is none yet and can be one.
+    func sharedPoller() -> Poller? {
+        threadsLock.withLock {
+            if poller == nil && !isPollerRefused {
+                poller = Poller.make(for: self)
+                isPollerRefused = poller == nil
+            }
+            return poller
+        }
+    }
+
+    /// A fork child has its parent's no more.
+    func forgetPoller() {
+        // Its host thread, which has not come along, holds a reference: the object stays.
+        poller = nil
+        isPollerRefused = false
     }
 
     var hasUnlikeThreads: Bool { unlikeThreads.load(ordering: .relaxed) }

@@ -41,6 +41,14 @@ public final class GuestThread {
     var hasEnded = false
     /// The number of the system call being served, for reports.
     public internal(set) var lastSystemCall: UInt64 = 0
+    /// The process's poller and this thread's place with it, once it takes part.
+    var poller: Poller?
+    var pollerIndex: Int?
+    /// Processor cycles at the last call that could have been forwarded, and how many came densely.
+    var lastForwardable: UInt64 = 0
+    var forwardableStreak = 0
+    /// `GuestCPU.expiredCalls` when last looked at.
+    var seenExpired: UInt64 = 0
     /// Monotonic nanoseconds at which this thread last entered the guest, 0 while it is outside. Kept only with a watchdog.
     let enteredAt: UnsafeMutablePointer<UInt64>
 

@@ -15,8 +15,9 @@ extension GuestThread {
             case .systemCall:
                 let number = cpu.systemCallNumber
                 lastSystemCall = number
-                var result = process.server.serve(self, number: number)
+                var result = process.server.serve(self, number: number, cpu.systemCallArguments)
                 if hasEnded { return }
+                noteServed(number, result)
                 if handOver >= 0 { result = becomeProgram() }
                 if hasContext {
                     hasContext = false

@@ -59,6 +59,7 @@ extension GuestThread {
         let view = flags & CloneRequest.fs == 0 ? ownFiles : try files.copy(sharesDescriptors: flags & CloneRequest.files == 0)
         let result = Host.raw(Int32(SYS_unshare), Int(flags))
         if result < 0 { throw GuestErrno(Int32(-result)) }
+        leavePoller()
         hasOwnTables = true
         ownFiles = view
     }
@@ -67,6 +68,8 @@ extension GuestThread {
     public func end(_ status: Int32) {
         let isLeader = tid == process.pid
         vmrun_set_host_mask(~0)
+        leavePoller()
+        cpu.forgetAnswers()
         let isLast = process.threadsLock.withLock {
             process.threads.removeAll { $0 === self }
             return process.threads.isEmpty

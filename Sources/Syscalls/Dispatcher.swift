@@ -1,5 +1,6 @@
 import CShim
 import LinuxABI
+import Machine
 import Process
 import Sysroot
 
@@ -46,7 +47,10 @@ public enum Dispatcher {
                 thread.process.noteUnlikeThreads()
                 return Forwarding.forward(thread, row, arguments)
             case .credential(let call):
-                if call.changes { thread.process.noteUnlikeThreads() }
+                if call.changes {
+                    thread.process.noteUnlikeThreads()
+                    thread.cpu.forgetAnswers()
+                }
                 return Forwarding.forward(thread, row, arguments)
             case .refuse(let error): return error.result
             default:

@@ -7,12 +7,13 @@ import Process
 public final class LinuxSystemCalls: SystemCallServer {
     public init() {}
 
-    public func serve(_ thread: GuestThread, number: UInt64) -> Int {
-        Dispatcher.dispatch(thread, number: number, Self.arguments(of: thread))
+    public func serve(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
+        Dispatcher.dispatch(thread, number: number, arguments)
     }
 
-    @inline(__always)
-    static func arguments(of thread: GuestThread) -> SyscallArguments {
-        SyscallArguments(thread.cpu)
+    public func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
+        FastPaths.serve(thread, number, arguments) { Dispatcher.dispatch(thread, number: number, arguments) }
     }
+
+    public func fastPath(_ number: UInt32) -> FastPath { FastPaths.path(of: number) }
 }

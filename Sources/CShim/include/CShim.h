@@ -9,6 +9,8 @@
 #include "vmrun_kvm.h"
 #include "vmrun_paths.h"
 #include "vmrun_shim_arm64.h"
+#include "vmrun_shim_x86_64.h"
 #include "vmrun_signal.h"
 #include "vmrun_syscall.h"
 #include "vmrun_thread.h"
+#include "vmrun_turn.h"

@@ -1,5 +1,6 @@
 #if arch(arm64)
 import CShim
+import LinuxABI
 
 /// The user context by the names that all architectures share.
 extension GuestCPU {
@@ -9,6 +10,13 @@ extension GuestCPU {
     /// The number of the system call that the guest asks for.
     @inline(__always)
     public var systemCallNumber: UInt64 { registers.pointee.x.8 }
+
+    /// Its arguments.
+    @inline(__always)
+    public var systemCallArguments: SyscallArguments {
+        let x = registers.pointee.x
+        return SyscallArguments(x.0, x.1, x.2, x.3, x.4, x.5)
+    }
 
     /// Where signal handlers return to.
     public static var sigreturnAddress: UInt64 { ShimLayout.sigreturn }

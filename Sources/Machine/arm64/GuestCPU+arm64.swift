@@ -13,7 +13,11 @@ public final class GuestCPU {
     let index: Int
     /// Shared with the shim, which reads it when it goes back to the user.
     public let registers: UnsafeMutablePointer<vmrun_shim_page>
+    /// The one that is under way, and the one that there is once there has been one: programs that live off SIGSEGV need it all the time.
     var probe: FaultProbe?
+    var ownProbe: FaultProbe?
+    /// The top-level page table.
+    var root: UInt64 { machine.tables.root }
     /// The context is in `registers`; otherwise in the vCPU, which has been stopped somewhere.
     private var isSpilled = true
     private var isInterruptRaised = false

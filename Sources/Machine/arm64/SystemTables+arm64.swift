@@ -4,7 +4,9 @@ import CShim
 /// The shim's pages, which all vCPUs of a machine share, and the page of each vCPU.
 enum SystemTables {
     /// Writes the shared pages and maps them.
-    static func install(_ memory: KernelMemory, _ tables: PageTables) throws(MachineFailure) {
+    static func install(
+        _ memory: KernelMemory, _ tables: PageTables, fastPath: (UInt32) -> FastPath
+    ) throws(MachineFailure) {
         let upper = try PageTables(memory)
         tables.upperRoot = upper.root
         let code = try memory.allocate()

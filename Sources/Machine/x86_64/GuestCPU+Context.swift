@@ -1,5 +1,6 @@
 #if arch(x86_64)
 import CShim
+import LinuxABI
 
 /// The user context by the names that all architectures share. Right where `registers` is; see `GuestCPU`.
 extension GuestCPU {
@@ -9,6 +10,14 @@ extension GuestCPU {
     /// The number of the system call that the guest asks for.
     @inline(__always)
     public var systemCallNumber: UInt64 { registers.pointee.rax }
+
+    /// Its arguments.
+    @inline(__always)
+    public var systemCallArguments: SyscallArguments {
+        SyscallArguments(
+            registers.pointee.rdi, registers.pointee.rsi, registers.pointee.rdx, registers.pointee.r10,
+            registers.pointee.r8, registers.pointee.r9)
+    }
 
     /// Makes the context that of a program that begins.
     public func startProgram(at entry: UInt64, stackPointer: UInt64) {

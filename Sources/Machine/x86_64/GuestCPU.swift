@@ -19,12 +19,21 @@ public final class GuestCPU {
     let vcpu: VCPU
     let index: Int
     private let exceptionStack: UnsafeMutableRawPointer
+    /// The top-level page table, its own: in the branch of the shim it has a page that the others' do not.
+    let root: UInt64
+    /// Its page for the code behind `syscall`, and what that code does with each number.
+    let fast: UnsafeMutablePointer<vmrun_fast_page>
+    let fastKinds: UnsafePointer<UInt8>
+    /// Whether the calls of this vCPU's thread are this host thread's or the poller's to make, where there is a poller.
+    var turn: CallTurn?
     private var position = Position.user
     /// The segment registers must be set to ring 3 before the next entry.
     private var forceUser = false
     /// An exception is on its way to its stub: the context can neither be shown nor replaced before the stub has reported it.
     private var exceptionInFlight = false
+    /// The one that is under way, and the one that there is once there has been one: programs that live off SIGSEGV need it all the time.
     var probe: FaultProbe?
+    var ownProbe: FaultProbe?
     /// The system call being served came through the vsyscall page: where the guest stood, rip and rsp.
     private var legacyEntry: (UInt64, UInt64)?
     /// Bytes of the XSAVE image.
@@ -44,10 +53,13 @@ public final class GuestCPU {
         do throws(HostError) { vcpu = try VCPU(machine.vm, id: UInt32(index)) } catch {
             throw .kvm("KVM_CREATE_VCPU", error.number)
         }
-        let page = try machine.withTables { (tables, memory) throws(MachineFailure) in
+        let pages = try machine.withTables { (tables, memory) throws(MachineFailure) in
             try SystemTables.installPerCPU(number, memory, tables)
         }
-        exceptionStack = machine.memory.pointer(page)
+        exceptionStack = machine.memory.pointer(pages.stack)
+        root = pages.root
+        fast = machine.memory.pointer(pages.fast).assumingMemoryBound(to: vmrun_fast_page.self)
+        fastKinds = UnsafePointer(machine.memory.pointer(pages.kinds).assumingMemoryBound(to: UInt8.self))
         // SAFETY: kvm_run stays mapped as long as the VCPU object, which this object owns.
         let sync = vmrun_sync_regs(vcpu.run).unsafelyUnwrapped
         registers = UnsafeMutableRawPointer(sync).advanced(by: MemoryLayout<kvm_sync_regs>.offset(of: \.regs) ?? 0)
@@ -62,7 +74,7 @@ public final class GuestCPU {
 
         var system = kvm_sregs()
         try vcpu.control(VMRUN_KVM_GET_SREGS, &system)
-        system.cr3 = machine.tables.root
+        system.cr3 = root
         system.cr0 = 0x8005_0033
         system.efer = 0xd01
         system.gdt.base = ShimLayout.gdt
@@ -287,12 +299,16 @@ public final class GuestCPU {
             exceptionInFlight = false
             legacyEntry = nil
             if !prepareEntry() { return .fault(protectionFault()) }
-            switch vcpu.enter() {
+            turn?.giveUp()
+            let exit = vcpu.enter()
+            turn?.take(attention)
+            switch exit {
             case .io(let port):
                 if let event = portExit(port) { return event }
             case .interrupted:
                 interrupted()
             case .memoryFault:
+                restoreFlags()
                 if let event = beginProbe(registers.pointee.rip) { return event }
             case .mmio(let address):
                 return stopped("access without memory, guest-physical", address)
@@ -324,10 +340,17 @@ public final class GuestCPU {
     private func portExit(_ port: UInt16) -> GuestEvent? {
         let rip = registers.pointee.rip
         if port == ShimLayout.port {
-            if rip == ShimLayout.systemCallEntry + ShimLayout.afterOut {
+            if rip == FastCode.behindLeave {
                 position = .systemCall
                 if probe != nil { endProbe() }
                 return .systemCall
+            }
+            if rip == FastCode.behindAwait {
+                position = .systemCall
+                guard fast.pointee.state == UInt32(VMRUN_FAST_DONE) else { return .systemCall }
+                registers.pointee.rax = fast.pointee.rax
+                markRegistersChanged()
+                return nil
             }
             let offset = rip &- ShimLayout.exceptionStubs &- ShimLayout.afterOut
             if offset < 256 * ShimLayout.stubSize && offset % ShimLayout.stubSize == 0 {
@@ -380,16 +403,19 @@ public final class GuestCPU {
             exceptionInFlight = true
             return
         }
-        if rip == ShimLayout.systemCallEntry || rip == ShimLayout.systemCallEntry + ShimLayout.afterOut {
-            // Before the OUT the call has not been reported: back to its instruction. Behind it the call is done.
-            let rewind: UInt64 = rip == ShimLayout.systemCallEntry ? 2 : 0
-            registers.pointee.rip = registers.pointee.rcx &- rewind
+        if FastCode.contains(rip) {
+            FastCode.bringToUser(registers, fast)
             registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
             forceUser = true
             markRegistersChanged()
         }
+        restoreFlags()
         if probe != nil { endProbe() }
     }
+
+    /// Page-table based KVM has interrupts masked since a `syscall` from which the guest has returned by itself: its POPF cannot
+    /// change that in ring 3. No user sees it but in a signal frame.
+    private func restoreFlags() { registers.pointee.rflags |= ShimLayout.userFlags(0) }
 
     /// Whether KVM holds an exception of the guest's instruction that it will deliver at the next entry.
     private func holdsException() -> Bool {

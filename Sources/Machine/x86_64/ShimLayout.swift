@@ -1,11 +1,14 @@
 #if arch(x86_64)
+import CShim
+
 /// Where the guest's "kernel" pages are: a branch of the address space that is neither arena nor host vDSO.
 ///
 ///     base + 0x00000  GDT                     supervisor
 ///     base + 0x01000  IDT                     supervisor
 ///     base + 0x02000  exception stubs         supervisor, 16 bytes each
-///     base + 0x03000  system call entry       user, executable (`syscall` may land in ring 3)
+///     base + 0x03000  the code behind `syscall`  user, executable (`syscall` may land in ring 3)
 ///     base + 0x10000  one page per vCPU: TSS at its start, exception stack down from its end
+///     base + 0x200000 the vCPU's own page for that code, user and writable; each vCPU has another one here
 enum ShimLayout {
     static let base: UInt64 = 0x7d00_0000_0000
     static let gdt = base
@@ -13,13 +16,14 @@ enum ShimLayout {
     static let exceptionStubs = base + 0x2000
     static let systemCallEntry = base + 0x3000
     static let perCPU = base + 0x1_0000
+    static let fastPage = systemCallEntry + UInt64(VMRUN_FAST_DISTANCE)
 
     static let stubSize: UInt64 = 16
     /// The one port that tells the host something. 0x7e because KVM leaves RIP behind the OUT there on every flavour.
     static let port: UInt16 = 0x7e
     /// `out %al, $0x7e`: one byte wide, because the I/O bitmap is asked about every port that an OUT spans.
     static let outInstruction: [UInt8] = [0xe6, 0x7e]
-    /// After the OUT at the system call entry.
+    /// Bytes of the OUT.
     static let afterOut: UInt64 = 2
 
     /// The top-level entry under which all of it lies.

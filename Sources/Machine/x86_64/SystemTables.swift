@@ -4,7 +4,9 @@ import CShim
 /// The GDT, IDT and stubs that all vCPUs of a machine share, and each vCPU's TSS with its exception stack.
 enum SystemTables {
     /// Writes the shared pages and maps them.
-    static func install(_ memory: KernelMemory, _ tables: PageTables) throws(MachineFailure) {
+    static func install(
+        _ memory: KernelMemory, _ tables: PageTables, fastPath: (UInt32) -> FastPath
+    ) throws(MachineFailure) {
         let first = try memory.allocate(pages: 4)
         let bits = PageTableEntry.supervisorPage
         try tables.mapPage(ShimLayout.gdt, physical: first, bits: bits | PageTableEntry.noExecute)
@@ -32,15 +34,25 @@ enum SystemTables {
             stub.storeBytes(of: 0xf4, toByteOffset: ShimLayout.outInstruction.count, as: UInt8.self)
         }
 
-        let entry = memory.pointer(first + 0x3000)
-        let code: [UInt8] = ShimLayout.outInstruction + [0x48, 0x0f, 0x07]  // out; sysretq
-        entry.copyMemory(from: code, byteCount: code.count)
+        FastCode.install(memory.pointer(first + 0x3000), fastPath)
     }
 
-    /// Makes vCPU `index`'s page; its guest-physical address.
+    /// What a vCPU has of its own, by guest-physical addresses.
+    struct PerCPU {
+        /// TSS and exception stack.
+        let stack: UInt64
+        /// A top-level table that differs from the machine's in the branch of the shim.
+        let root: UInt64
+        /// `vmrun_fast_page`.
+        let fast: UInt64
+        /// What the code behind `syscall` does with each number; the same for all.
+        let kinds: UInt64
+    }
+
+    /// Makes vCPU `index`'s pages.
     static func installPerCPU(
         _ index: Int, _ memory: KernelMemory, _ tables: PageTables
-    ) throws(MachineFailure) -> UInt64 {
+    ) throws(MachineFailure) -> PerCPU {
         let page = try memory.allocate()
         try tables.mapPage(
             ShimLayout.perCPUPage(index), physical: page, bits: PageTableEntry.supervisorPage | PageTableEntry.noExecute)
@@ -52,7 +64,22 @@ enum SystemTables {
         for byte in 0..<bytes { bitmap.storeBytes(of: 0xff, toByteOffset: byte, as: UInt8.self) }
         bitmap.storeBytes(
             of: ~(UInt8(1) << UInt8(ShimLayout.port % 8)), toByteOffset: Int(ShimLayout.port) / 8, as: UInt8.self)
-        return page
+
+        // Down to the branch the tables are copies. Below it all is shared but the one page.
+        let own = try memory.allocate(pages: 5)
+        let root = own, fast = own + 4 * 4096
+        var source = tables.root, target = root
+        for level: UInt64 in [4, 3, 2] {
+            memory.pointer(target).copyMemory(from: memory.pointer(source), byteCount: 4096)
+            let slot = memory.table(target) + PageTables.index(ShimLayout.fastPage, level: level)
+            source = slot.pointee & PageTableEntry.addressMask
+            target += 4096
+            slot.pointee = target | PageTableEntry.table
+        }
+        memory.table(target)[PageTables.index(ShimLayout.fastPage, level: 1)] = fast | PageTableEntry.userPage
+            | PageTableEntry.noExecute
+        let code = tables.translate(ShimLayout.systemCallEntry) ?? 0
+        return PerCPU(stack: page, root: root, fast: fast, kinds: code + UInt64(VMRUN_FAST_KINDS))
     }
 }
 

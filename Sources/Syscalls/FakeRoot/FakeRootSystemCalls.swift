@@ -3,6 +3,7 @@ import FakeRoot
 import GuestMemory
 import Host
 import LinuxABI
+import Machine
 import Process
 
 /// The Linux system call interface under `--fakeroot`: what has to do with who the guest is and whom files belong to is answered here,
@@ -12,8 +13,13 @@ public final class FakeRootSystemCalls: SystemCallServer {
 
     public init(_ ownership: OwnershipTable) { self.ownership = ownership }
 
-    public func serve(_ thread: GuestThread, number: UInt64) -> Int {
-        let arguments = LinuxSystemCalls.arguments(of: thread)
+    public func fastPath(_ number: UInt32) -> FastPath { FastPaths.path(of: number) }
+
+    public func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
+        FastPaths.serve(thread, number, arguments) { serve(thread, number: number, arguments) }
+    }
+
+    public func serve(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
         guard let row = SyscallTable.row(UInt32(truncatingIfNeeded: number)) else { return GuestErrno.ENOSYS.result }
         let call = FakeRootCall(thread: thread, ownership: ownership, row: row, arguments: arguments)
         do throws(GuestErrno) { return try call.serve() } catch { return error.result }
@@ -29,7 +35,9 @@ struct FakeRootCall {
 
     func serve() throws(GuestErrno) -> Int {
         switch row.handler {
-        case .credential(let call): return try CredentialCalls.serve(thread, call, arguments)
+        case .credential(let call):
+            if call.changes { thread.cpu.forgetAnswers() }
+            return try CredentialCalls.serve(thread, call, arguments)
         case .capget: return try CredentialCalls.capget(thread, arguments)
         case .prctl: return try CredentialCalls.prctl(thread, arguments) ?? plain()
 

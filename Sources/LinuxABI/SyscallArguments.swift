@@ -13,7 +13,7 @@ public struct SyscallArguments {
     }
 
     /// These, but for one of them.
-    func with(_ value: UInt64, at index: Int) -> SyscallArguments {
+    public func with(_ value: UInt64, at index: Int) -> SyscallArguments {
         var copy = self
         copy[index] = value
         return copy

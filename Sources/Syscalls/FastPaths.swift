@@ -1,0 +1,162 @@
+import CShim
+import Host
+import LinuxABI
+import Machine
+import Process
+import Sysroot
+
+/// Which calls need not leave the guest, and how those are made that the poller takes.
+///
+/// The poller is another host thread. What the kernel does for or to the calling thread is not for it: waiting, signals, masks, credentials,
+/// scheduling, clocks and usage of the thread. Of the calls that may or may not wait, it makes an attempt that does not.
+enum FastPaths {
+    static func path(of number: UInt32) -> FastPath {
+        guard let row = SyscallTable.row(number) else { return .exit }
+        switch row.handler {
+        case .refuse: return .remember
+        case .credential(let call):
+            switch call {
+            case .getuid, .geteuid, .getgid, .getegid: return .remember
+            default: return .exit
+            }
+        case .readTransfer, .writeTransfer, .readVector, .writeVector: return .forward
+        case .open, .openat, .openat2, .creat, .stat, .lstat, .newfstatat, .statx, .access, .faccessat, .faccessat2, .readlink,
+            .readlinkat, .mkdir, .mkdirat, .rmdir, .unlink, .unlinkat, .rename, .renameat, .renameat2, .link, .linkat, .symlink,
+            .symlinkat, .chmod, .fchmodat, .fchmodat2, .chown, .lchown, .fchownat, .utimensat, .truncate, .statfs, .chdir, .fchdir,
+            .getcwd, .getxattr, .lgetxattr, .listxattr, .llistxattr, .lseek, .getdents, .getdents64, .fstat, .fstatfs,
+            .changeFile, .fchmod, .fchown, .duplicate, .pipe, .pipe2:
+            return .forward
+        case .mmap, .mprotect, .munmap, .brk, .madvise, .mremap: return .forward
+        case .fcntl, .ioctl, .rt_sigaction, .futex, .clock_gettime, .getppid, .getrlimit, .prlimit64: return .forward
+        case .forward:
+            switch Int32(row.number) {
+            case SYS_getpid, SYS_gettid: return .remember
+            case SYS_close, SYS_uname, SYS_sysinfo, SYS_umask, SYS_getpgid, SYS_getsid, SYS_times, SYS_gettimeofday, SYS_clock_getres,
+                SYS_getrandom, SYS_fadvise64, SYS_epoll_ctl:
+                return .forward
+            default: return .exit
+            }
+        default: return .exit
+        }
+    }
+
+    /// Makes a call for a thread whose vCPU waits for it in the guest; `plain` makes it as ever. VMRUN_ERESTART where the thread has to
+    /// make it itself: nothing has happened then.
+    @inline(__always)
+    static func serve(_ thread: GuestThread, _ number: UInt64, _ arguments: SyscallArguments, plain: () -> Int) -> Int {
+        guard let row = SyscallTable.row(UInt32(truncatingIfNeeded: number)) else { return GuestErrno.ENOSYS.result }
+        let result: Int
+        switch row.handler {
+        case .readTransfer, .writeTransfer: result = transfer(thread, row, arguments, plain)
+        case .readVector, .writeVector:
+            result = kind(of: arguments.a0, thread) == .storage ? plain() : VMRUN_ERESTART
+        case .open, .openat, .openat2, .creat:
+            // The other end of a FIFO may have to be waited for: then a signal for the thread ends it by a kick.
+            vmrun_set_host_mask(~(1 << UInt64(VMRUN_KICK_SIGNAL - 1)))
+            result = plain()
+            vmrun_set_host_mask(~0)
+        case .fcntl:
+            switch Int32(truncatingIfNeeded: arguments.a1) {
+            case F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL: result = plain()
+            default: return VMRUN_ERESTART
+            }
+        case .ioctl:
+            switch UInt32(truncatingIfNeeded: arguments.a1) {
+            case UInt32(TCGETS), UInt32(TIOCGWINSZ), UInt32(FIONREAD): result = plain()
+            default: return VMRUN_ERESTART
+            }
+        case .rt_sigaction:
+            // The kernel drops what is pending of a signal that comes to be ignored, vmrun for these two, which it never ignores.
+            let signal = Int32(truncatingIfNeeded: arguments.a0)
+            if signal == SIGSEGV || signal == SIGBUS { return VMRUN_ERESTART }
+            result = plain()
+        case .futex:
+            switch Int32(truncatingIfNeeded: arguments.a1) & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) {
+            case FUTEX_WAKE, FUTEX_WAKE_BITSET: result = plain()
+            default: return VMRUN_ERESTART
+            }
+        case .clock_gettime:
+            switch Int32(truncatingIfNeeded: arguments.a0) {
+            case CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+                CLOCK_BOOTTIME: result = plain()
+            default: return VMRUN_ERESTART
+            }
+        case .prlimit64:
+            if arguments.a2 != 0 { return VMRUN_ERESTART }
+            result = plain()
+        default: result = plain()
+        }
+        // The signal that comes with these has gone to the poller. It is made again, by the thread that is to have it.
+        if result == -Int(EPIPE) || result == -Int(EFBIG) {
+            dropSignals()
+            return VMRUN_ERESTART
+        }
+        return result
+    }
+
+    // MARK: Reading and writing
+
+    private enum Kind {
+        /// Files and directories: calls on them do not wait for anybody.
+        case storage
+        case pipe
+        case device
+        case other
+    }
+
+    private static func kind(of descriptor: UInt64, _ thread: GuestThread) -> Kind {
+        let number = Forwarding.descriptor(descriptor)
+        var status = stat()
+        let result = withUnsafeMutablePointer(to: &status) {
+            Host.raw(Int32(SYS_fstat), Int(truncatingIfNeeded: number), $0.argument)
+        }
+        guard result == 0 else { return .other }
+        switch status.st_mode & UInt32(S_IFMT) {
+        case UInt32(S_IFREG), UInt32(S_IFDIR), UInt32(S_IFBLK): return .storage
+        case UInt32(S_IFIFO): return .pipe
+        case UInt32(S_IFCHR): return .device
+        default: return .other
+        }
+    }
+
+    /// read(2), write(2) and the like on one buffer.
+    @inline(__always)
+    private static func transfer(_ thread: GuestThread, _ row: SyscallRow, _ arguments: SyscallArguments, _ plain: () -> Int) -> Int {
+        let isRead = row.number == UInt16(SYS_read), isWrite = row.number == UInt16(SYS_write)
+        switch kind(of: arguments.a0, thread) {
+        case .storage: return plain()
+        case .pipe:
+            // A write of more could be cut where this one is not to wait, and Linux would not cut it.
+            if isRead || (isWrite && arguments.a2 <= UInt64(PIPE_BUF)) { return attempt(thread, isRead, arguments) }
+            return VMRUN_ERESTART
+        case .device: return isRead || isWrite ? attempt(thread, isRead, arguments) : VMRUN_ERESTART
+        case .other: return VMRUN_ERESTART
+        }
+    }
+
+    private static let RWF_NOWAIT: UInt64 = 8
+
+    /// One that does not wait, where the file can promise that.
+    private static func attempt(_ thread: GuestThread, _ isRead: Bool, _ arguments: SyscallArguments) -> Int {
+        var vector = iovec(
+            iov_base: UnsafeMutableRawPointer(bitPattern: UInt(Forwarding.checked(arguments.a1, arguments.a2))),
+            iov_len: Int(truncatingIfNeeded: arguments.a2))
+        let result = withUnsafeMutablePointer(to: &vector) {
+            thread.hostCall(
+                Int(isRead ? SYS_preadv2 : SYS_pwritev2), Forwarding.descriptor(arguments.a0), UInt64(UInt(bitPattern: $0)), 1, .max,
+                .max, RWF_NOWAIT)
+        }
+        switch -result {
+        case Int(EAGAIN), Int(EOPNOTSUPP), Int(EINVAL), Int(EINTR): return VMRUN_ERESTART
+        default: return result
+        }
+    }
+
+    private static func dropSignals() {
+        var set: UInt64 = 1 << UInt64(SIGPIPE - 1) | 1 << UInt64(SIGXFSZ - 1)
+        var now = timespec()
+        while withUnsafeMutablePointer(to: &set, { set in
+            withUnsafeMutablePointer(to: &now) { Host.raw(Int32(SYS_rt_sigtimedwait), set.argument, 0, $0.argument, 8) }
+        }) > 0 {}
+    }
+}
