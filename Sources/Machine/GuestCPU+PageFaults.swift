@@ -45,7 +45,8 @@ extension GuestCPU {
         // The host's mm changed under a probe: look again from the beginning.
         if probe != nil { endProbe() }
         do throws(MachineFailure) {
-            let new = try ownProbe ?? machine.makeProbe(shimOf: root)
+            let new: FaultProbe
+            if let known = ownProbe { new = known } else { new = try machine.makeProbe(shimOf: root) }
             ownProbe = new
             new.begin(instruction)
             probe = new
