@@ -43,6 +43,7 @@ extension GuestThread {
         plan.viewDescriptors = view.descriptors
         plan.interpreters = process.session.interpreters.words
         plan.timeout = process.timeout
+        plan.speedUps = process.speedUps
         plan.blockedMask = signals.mask
         plan.ignoredMask = process.actions.ignoredMask
         plan.sessionDescriptor = process.session.descriptor

@@ -24,6 +24,7 @@ public struct ExecPlan: Equatable {
     /// InterpreterRegistry.words.
     public var interpreters: [[UInt8]] = []
     public var timeout: UInt64 = 0
+    public var speedUps = SpeedUps.all
     /// The guest's RLIMIT_STACK and personality, which the exec itself may have to do without.
     public var stackLimit: UInt64 = 0
     public var personality: UInt64 = 0
@@ -69,6 +70,7 @@ public struct ExecPlan: Equatable {
         for descriptor in viewDescriptors { writer.put(descriptor) }
         writer.put(interpreters)
         writer.put(timeout)
+        writer.put(speedUps.rawValue)
         writer.put(stackLimit)
         writer.put(personality)
         writer.put(blockedMask)
@@ -95,7 +97,7 @@ public struct ExecPlan: Equatable {
             let executablePath = reader.bytes(), let comm = reader.bytes(),
             let auxiliaryFlags = reader.value(UInt64.self), let root = reader.bytes(),
             let viewDescriptors = reader.numbers(Int32.self), let interpreters = reader.list(),
-            let timeout = reader.value(UInt64.self), let stackLimit = reader.value(UInt64.self),
+            let timeout = reader.value(UInt64.self), let speedUps = reader.value(UInt32.self), let stackLimit = reader.value(UInt64.self),
             let personality = reader.value(UInt64.self), let blockedMask = reader.value(UInt64.self),
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
@@ -117,6 +119,7 @@ public struct ExecPlan: Equatable {
         self.viewDescriptors = viewDescriptors
         self.interpreters = interpreters
         self.timeout = timeout
+        self.speedUps = SpeedUps(rawValue: speedUps)
         self.stackLimit = stackLimit
         self.personality = personality
         self.blockedMask = blockedMask

@@ -33,6 +33,7 @@ public final class GuestProcess {
     public let server: any SystemCallServer
     /// Seconds that one stay in the guest may take; 0: as long as it likes.
     public let timeout: UInt64
+    let speedUps: SpeedUps
     public internal(set) var pid: Int32
     /// The VM of this address space that makes the next vCPU. Replaced in a fork child, which cannot use its parent's, and when it
     /// has made as many as it can.
@@ -70,8 +71,6 @@ public final class GuestProcess {
     /// Makes calls of the threads without their leaving the guest. Made when first wanted, for good.
     private(set) var poller: Poller?
     private var isPollerRefused = false
-    /// Whether there may be one (--no-switchless).
-    let usesPoller: Bool
     /// Children that share this memory and run beside it, rather than while a thread of it waits.
     var concurrentHelpers = 0
 
@@ -80,7 +79,7 @@ public final class GuestProcess {
         session: Session,
         server: any SystemCallServer, timeout: UInt64, machine: GuestMachine, system: KVMSystem, vdso: HostVDSO,
         executablePath: [UInt8], record: ProcessRecord,
-        observer: ExecutionObserver, isHelper: Bool, usesPoller: Bool
+        observer: ExecutionObserver, isHelper: Bool, speedUps: SpeedUps
     ) {
         self.memory = memory
         self.files = files
@@ -96,7 +95,7 @@ public final class GuestProcess {
         self.executablePath = executablePath
         self.record = record
         self.isHelper = isHelper
-        self.usesPoller = usesPoller
+        self.speedUps = speedUps
         limits = .allocate(capacity: 1)
         limits.initialize(to: InternalDescriptors.limits)
         pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
@@ -161,6 +160,9 @@ public final class GuestProcess {
         poller = nil
         isPollerRefused = false
     }
+
+    /// What becomes of a system call before it leaves the guest.
+    func fastPath(_ number: UInt32) -> FastPath { speedUps.contains(.fastPaths) ? server.fastPath(number) : .exit }
 
     var hasUnlikeThreads: Bool { unlikeThreads.load(ordering: .relaxed) }
 

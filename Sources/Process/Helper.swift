@@ -141,7 +141,7 @@ extension GuestThread {
             actions: request.has(CloneRequest.sighand) ? process.actions : process.actions.copy(),
             session: process.session, server: process.server, timeout: process.timeout, machine: cpu.machine,
             system: process.system, vdso: process.vdso, executablePath: process.executablePath, record: process.currentRecord,
-            observer: process.observer, isHelper: true, usesPoller: false)
+            observer: process.observer, isHelper: true, speedUps: process.speedUps)
         let thread = GuestThread(process: child, cpu: cpu)
         thread.host.pointee.blocked = signals.mask
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }

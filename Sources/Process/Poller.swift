@@ -103,7 +103,7 @@ final class Poller {
 
     /// A poller for `process`, where it can use one: a second processor, and host threads that are all alike.
     static func make(for process: GuestProcess) -> Poller? {
-        guard GuestCPU.forwardsCalls, process.usesPoller, !process.isHelper, process.timeout == 0, !process.hasUnlikeThreads,
+        guard GuestCPU.forwardsCalls, process.speedUps.contains(.switchless), !process.isHelper, process.timeout == 0, !process.hasUnlikeThreads,
             processors > 1
         else { return nil }
         return Poller(process)

@@ -31,7 +31,7 @@ public enum ProcessStart {
         let machine: GuestMachine
         let cpu: GuestCPU
         do throws(MachineFailure) {
-            machine = try GuestMachine(system, mappings: memory, vdso: vdso, fastPath: server.fastPath)
+            machine = try GuestMachine(system, mappings: memory, vdso: vdso) { plan.speedUps.contains(.fastPaths) ? server.fastPath($0) : .exit }
             cpu = try GuestCPU(machine)
         } catch {
             Message.fail(error.sentence)
@@ -82,7 +82,7 @@ public enum ProcessStart {
         let process = GuestProcess(
             memory: memory, files: files, synthetic: synthetic, actions: actions, session: session, server: server, timeout: plan.timeout,
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
-            observer: observer, isHelper: false, usesPoller: true)
+            observer: observer, isHelper: false, speedUps: plan.speedUps)
         process.notifyDescriptor = plan.notifyDescriptor
         session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
         guard session.enter(process.pid, record: record, executable: program.executablePath) else {

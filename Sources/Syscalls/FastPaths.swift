@@ -50,11 +50,6 @@ enum FastPaths {
         case .readTransfer, .writeTransfer: result = transfer(thread, row, arguments, plain)
         case .readVector, .writeVector:
             result = kind(of: arguments.a0, thread) == .storage ? plain() : VMRUN_ERESTART
-        case .open, .openat, .openat2, .creat:
-            // The other end of a FIFO may have to be waited for: then a signal for the thread ends it by a kick.
-            vmrun_set_host_mask(~(1 << UInt64(VMRUN_KICK_SIGNAL - 1)))
-            result = plain()
-            vmrun_set_host_mask(~0)
         case .fcntl:
             switch Int32(truncatingIfNeeded: arguments.a1) {
             case F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL: result = plain()
@@ -69,7 +64,7 @@ enum FastPaths {
             // The kernel drops what is pending of a signal that comes to be ignored, vmrun for these two, which it never ignores.
             let signal = Int32(truncatingIfNeeded: arguments.a0)
             if signal == SIGSEGV || signal == SIGBUS { return VMRUN_ERESTART }
-            result = plain()
+            result = withOpenMask(plain)
         case .futex:
             switch Int32(truncatingIfNeeded: arguments.a1) & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) {
             case FUTEX_WAKE, FUTEX_WAKE_BITSET: result = plain()
@@ -84,7 +79,8 @@ enum FastPaths {
         case .prlimit64:
             if arguments.a2 != 0 { return VMRUN_ERESTART }
             result = plain()
-        default: result = plain()
+        case .forward, .lseek, .getppid, .duplicate: result = plain()
+        default: result = withOpenMask(plain)
         }
         // The signal that comes with these has gone to the poller. It is made again, by the thread that is to have it.
         if result == -Int(EPIPE) || result == -Int(EFBIG) {
@@ -92,6 +88,15 @@ enum FastPaths {
             return VMRUN_ERESTART
         }
         return result
+    }
+
+    /// Two signals are let through on the poller while it makes a call: they are faults of copies, and the kick that ends a call
+    /// which waits after all (as for the other end of a FIFO) when there is a signal for its thread.
+    @inline(__always)
+    private static func withOpenMask(_ call: () -> Int) -> Int {
+        vmrun_set_host_mask(~(1 << UInt64(SIGSEGV - 1) | 1 << UInt64(SIGBUS - 1)))
+        defer { vmrun_set_host_mask(~0) }
+        return call()
     }
 
     // MARK: Reading and writing

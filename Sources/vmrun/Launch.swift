@@ -47,6 +47,7 @@ enum Launch {
         let prepared = prepare(program, arguments, environment, files, registry)
         plan.interpreters = registry.words
         plan.timeout = options.timeout
+        plan.speedUps = speedUps(options)
         plan.blockedMask = inheritedMask()
         plan.coredumpFilter = coredumpFilter
         ProcessStart.run(
@@ -77,6 +78,14 @@ enum Launch {
             }
             user.become()
         }
+    }
+
+    private static func speedUps(_ options: Options) -> SpeedUps {
+        guard options.hasFastSystemCalls else { return [] }
+        var chosen: SpeedUps = .fastPaths
+        if options.isSwitchless { chosen.insert(.switchless) }
+        if options.patches { chosen.insert(.patches) }
+        return chosen
     }
 
     private static func systemCalls(of session: Session) -> any SystemCallServer {

@@ -93,6 +93,7 @@ vmrun_fast_leave_out:
 
 vmrun_fast_taken:
     mov PAGE(PATIENCE), %edx
+    shl $3, %edx
 2:  mov PAGE(STATE), %eax
     cmp $VMRUN_FAST_TAKEN, %eax
     ja 3f

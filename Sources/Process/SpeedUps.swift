@@ -1,0 +1,15 @@
+/// What may be done to make system calls cheap. Each can be switched off, to tell whether a fault is its; what the guest sees is the same.
+public struct SpeedUps: OptionSet {
+    public let rawValue: UInt32
+
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Answers and forwarding in the code behind `syscall` (--no-fast-syscalls).
+    public static let fastPaths = SpeedUps(rawValue: 1)
+    /// A poller (--no-switchless).
+    public static let switchless = SpeedUps(rawValue: 2)
+    /// Jumps in the place of `syscall` (--no-patch).
+    public static let patches = SpeedUps(rawValue: 4)
+
+    public static let all: SpeedUps = [.fastPaths, .switchless, .patches]
+}
