@@ -181,11 +181,6 @@ static void handler(int signal, siginfo_t *info, void *opaque)
     } else if (is_always_captured(signal) && host_flags(signal) & SA_GUEST_IGNORES) {
         resume_call(context);
         return;
-    } else if (!thread->run) {
-        // The poller's mask is open for its kick. This one is the process's, for a guest's thread to take.
-        block_everything(context);
-        vmrun_syscall(SYS_rt_sigqueueinfo, vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), signal, (long)info, 0, 0, 0);
-        return;
     } else {
         // One at a time. Only the kick's number can come while one is held (interruptible.c): it goes back to the kernel.
         if (thread->captured) {

@@ -24,7 +24,7 @@ void vmrun_thread_attach(struct vmrun_thread *thread)
     // Another process may have run on this thread-local storage (a vfork helper). The next mask that is set says how it is.
     vmrun_faults_blocked = 1;
     if (thread)
-        thread->tid = (int32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+        thread->served_tid = thread->tid = (int32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
 long vmrun_fork(void)

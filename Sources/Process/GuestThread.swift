@@ -47,6 +47,8 @@ public final class GuestThread {
     /// Processor cycles at the last call that could have been forwarded, and how many came densely.
     var lastForwardable: UInt64 = 0
     var forwardableStreak = 0
+    /// A signal that the poller took in this thread's place.
+    var handedSignal = siginfo_t()
     /// `GuestCPU.expiredCalls` when last looked at.
     var seenExpired: UInt64 = 0
     /// Monotonic nanoseconds at which this thread last entered the guest, 0 while it is outside. Kept only with a watchdog.

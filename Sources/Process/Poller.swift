@@ -50,7 +50,7 @@ final class Poller {
     private let entries: UnsafeMutableRawPointer
     /// A State; a futex.
     private let state: UnsafeMutablePointer<Int32>
-    private let host: UnsafeMutablePointer<vmrun_thread>
+    fileprivate let host: UnsafeMutablePointer<vmrun_thread>
     private let used = Atomic<Int>(0)
     private let notBefore = Atomic<UInt64>(0)
     private let penalty = Atomic<UInt64>(Poller.firstPenalty)
@@ -244,14 +244,29 @@ final class Poller {
             found = true
             guard !isRetired.load(ordering: .relaxed) else { return thread.cpu.answerCall(nil) }
             thread.lastSystemCall = call.number
+            host.pointee.served_tid = thread.tid
             let result = process.server.serveForwarded(thread, number: call.number, call.arguments)
+            if host.pointee.captured != 0 { handOver(to: thread) }
             thread.cpu.answerCall(result == VMRUN_ERESTART ? nil : result)
         }
         return found
     }
 }
 
+extension Poller {
+    /// A signal that was sent to the process has come to the poller, in the place of the thread whose call it makes.
+    private func handOver(to thread: GuestThread) {
+        thread.handedSignal = host.pointee.captured_info
+        host.pointee.captured = 0
+        vmrun_set_bits(&thread.host.pointee.requests, ThreadRequest.signal)
+        _ = vmrun_kick(thread.tid)
+    }
+}
+
 extension GuestThread {
+    /// Whether the poller has handed over a signal that the thread has not yet seen.
+    public var hasHandedSignal: Bool { host.pointee.requests & ThreadRequest.signal != 0 }
+
     /// After a call that left the guest though it might not have had to.
     @inline(__always)
     func noteServed(_ number: UInt64, _ result: Int) {

@@ -60,6 +60,10 @@ extension GuestThread {
     }
 
     private func serveRequests(entered: UInt64) {
+        if hasHandedSignal {
+            vmrun_clear_bits(&host.pointee.requests, ThreadRequest.signal)
+            _ = vmrun_requeue(handedSignal.si_signo, &handedSignal)
+        }
         if host.pointee.requests & ThreadRequest.watchdog != 0 {
             vmrun_clear_bits(&host.pointee.requests, ThreadRequest.watchdog)
             // The kick may have met a later stay than the one it was meant for.
@@ -78,4 +82,6 @@ extension GuestThread {
 /// Bits of vmrun_thread.requests.
 enum ThreadRequest {
     static let watchdog: UInt32 = 1
+    /// `handedSignal` is there.
+    static let signal: UInt32 = 2
 }

@@ -93,7 +93,7 @@ extension SyntheticFileSystem {
         target.append(decimal: ownProcess)
         if isThread {
             target.append("/task/")
-            target.append(decimal: Int32(truncatingIfNeeded: Host.raw(Int32(SYS_gettid))))
+            target.append(decimal: vmrun_thread_self()?.pointee.served_tid ?? Int32(truncatingIfNeeded: Host.raw(Int32(SYS_gettid))))
         }
         return target
     }

@@ -64,7 +64,7 @@ enum FastPaths {
             // The kernel drops what is pending of a signal that comes to be ignored, vmrun for these two, which it never ignores.
             let signal = Int32(truncatingIfNeeded: arguments.a0)
             if signal == SIGSEGV || signal == SIGBUS { return VMRUN_ERESTART }
-            result = withOpenMask(plain)
+            result = withOpenMask(thread, plain)
         case .futex:
             switch Int32(truncatingIfNeeded: arguments.a1) & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) {
             case FUTEX_WAKE, FUTEX_WAKE_BITSET: result = plain()
@@ -80,7 +80,11 @@ enum FastPaths {
             if arguments.a2 != 0 { return VMRUN_ERESTART }
             result = plain()
         case .forward, .lseek, .getppid, .duplicate: result = plain()
-        default: result = withOpenMask(plain)
+        case .open, .openat, .openat2, .creat:
+            // The other end of a FIFO may have to be waited for: then the thread must be able to end it.
+            guard mayOpenMask(thread) else { return VMRUN_ERESTART }
+            result = withOpenMask(thread, plain)
+        default: result = withOpenMask(thread, plain)
         }
         // The signal that comes with these has gone to the poller. It is made again, by the thread that is to have it.
         if result == -Int(EPIPE) || result == -Int(EFBIG) {
@@ -90,11 +94,19 @@ enum FastPaths {
         return result
     }
 
-    /// Two signals are let through on the poller while it makes a call: they are faults of copies, and the kick that ends a call
-    /// which waits after all (as for the other end of a FIFO) when there is a signal for its thread.
+    private static let faultSignals: UInt64 = 1 << UInt64(SIGSEGV - 1) | 1 << UInt64(SIGBUS - 1)
+
+    private static func mayOpenMask(_ thread: GuestThread) -> Bool {
+        thread.host.pointee.blocked & faultSignals == 0 && !thread.hasHandedSignal
+    }
+
+    /// Two signals are let through on the poller while it makes a call: they are the faults of copies, and the kick that ends a call
+    /// which waits after all when there is a signal for its thread. Sent to the process they are the thread's, which has them
+    /// open too: the poller hands them over. Where the thread blocks them copies are the kernel's.
     @inline(__always)
-    private static func withOpenMask(_ call: () -> Int) -> Int {
-        vmrun_set_host_mask(~(1 << UInt64(SIGSEGV - 1) | 1 << UInt64(SIGBUS - 1)))
+    private static func withOpenMask(_ thread: GuestThread, _ call: () -> Int) -> Int {
+        guard mayOpenMask(thread) else { return call() }
+        vmrun_set_host_mask(~faultSignals)
         defer { vmrun_set_host_mask(~0) }
         return call()
     }

@@ -33,8 +33,8 @@ struct vmrun_thread {
     /// Where the call being made reads the mask that it waits with (sigsuspend, ppoll); NULL for all other calls.
     uint64_t *call_mask;
     siginfo_t captured_info;
-    /// Host thread id.
-    int32_t tid;
+    /// Host thread id, and the guest thread's whose call is being made. They differ on the poller.
+    int32_t tid, served_tid;
     /// A POSIX timer that kicks this thread; made when first needed. A fork child has none.
     int32_t guard_timer;
     int32_t has_guard_timer;
