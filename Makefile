@@ -30,7 +30,7 @@ setup: ## install the apt packages that are missing
 run: build/vmrun build/roots/busybox ## a shell in a busybox root; CMD='...' runs one command line
 	@build/vmrun --sysroot build/roots/busybox --timeout 0 /bin/sh $${RUN_COMMAND:+-c "$$RUN_COMMAND"}
 
-test: build/vmrun build/syscall-docs roots emulators ## everything; the last line is `N passed, N failed`
+test: build/vmrun build/vmrun-aarch64 build/syscall-docs roots emulators ## everything; the last line is `N passed, N failed`
 	@$(PYTHON) Tests/Tools/test_all.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH)
 
 unit: swift setup ## the Swift unit tests
@@ -66,9 +66,9 @@ conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
 
 emulators:
-	@Tests/Tools/setup.sh qemu-system-x86 xz-utils
+	@Tests/Tools/setup.sh qemu-system-x86 xz-utils qemu-system-arm
 
-test-emulated-short: build/vmrun emulators ## a small selection on each kind of emulated host, as `make test` runs it; a few minutes
+test-emulated-short: build/vmrun build/vmrun-aarch64 emulators ## a small selection on each kind of emulated host, as `make test` runs it; a few minutes
 	@$(PYTHON) Tests/Tools/emulated_short.py
 
 test-svm: build/vmrun fixtures emulators ## the static fixtures on an emulated AMD host with standard KVM; ARGS='-k NAME' selects
@@ -80,8 +80,7 @@ test-vmx: build/vmrun ## the same on an emulated Intel host: a selection; ARGS='
 
 aarch64: build/vmrun-aarch64 ## build the release binary for arm64, build/vmrun-aarch64
 
-test-arm64: build/vmrun-aarch64 ## the fixtures, built for arm64, on emulated arm64 hosts with and without VHE; ARGS='-k NAME' selects
-	@Tests/Tools/setup.sh qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+test-arm64: build/vmrun-aarch64 emulators ## the fixtures, built for arm64, on emulated arm64 hosts of several kinds; ARGS='-k NAME' selects
 	@$(PYTHON) Tests/Tools/arm64_tests.py $(ARGS)
 
 test-cpython: build/vmrun ## CPython's own tests, compared with native test by test; ARGS='-k NAME MODULE...' selects
@@ -135,7 +134,6 @@ build/vmrun: swift setup
 
 # C library and headers are those of Debian's cross packages; libelf is that of its arm64 packages, unpacked beside the build.
 build/vmrun-aarch64: swift build/aarch64
-	@Tests/Tools/setup.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	@VMRUN_EMBEDDED=1 VMRUN_AARCH64=$(abspath $(dir $(SWIFT))../lib/swift/embedded) $(SWIFT) build -c release \
 	    --triple aarch64-none-none-elf --disable-local-rpath --scratch-path .build/aarch64 --product vmrun >&2
 	@STRIP=aarch64-linux-gnu-strip Tests/Tools/install_release.sh .build/aarch64/release/vmrun $@

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 import cache
+from debian_root import SUITE
 from emulated_kernel import newest_kernel
 from package_root import prepare_apt
 
@@ -14,11 +15,20 @@ from package_root import prepare_apt
 RECIPE = "1"
 #: What the emulated hosts and the build need; they are fetched together.
 PACKAGES = ["busybox-static", "libelf-dev", "zlib1g-dev", "libc6", "libgcc-s1", "qemu-user-static", "linux-image-cloud-arm64"]
+#: box64 came with a later Debian than the one whose kernel is booted; it runs in a root with that one's C library.
+TRANSLATOR_SUITE = "trixie"
+TRANSLATOR_PACKAGES = ["box64", "libc6"]
 
 
 def unpacked(package):
     """The folder that has the contents of one of PACKAGES, fetched on first use."""
-    return cache.kept(f"arm64-packages-{RECIPE}", fetch) / package
+    return cache.kept(f"arm64-packages-{RECIPE}", lambda work: fetch(work, PACKAGES, SUITE)) / package
+
+
+def translator(package):
+    """The same of one of TRANSLATOR_PACKAGES."""
+    name = f"arm64-packages-{TRANSLATOR_SUITE}-{RECIPE}"
+    return cache.kept(name, lambda work: fetch(work, TRANSLATOR_PACKAGES, TRANSLATOR_SUITE)) / package
 
 
 def kernel():
@@ -27,14 +37,14 @@ def kernel():
     return image
 
 
-def fetch(work):
-    """Download and unpack all of PACKAGES below `work`."""
-    print("Fetching Debian's arm64 packages (once)", file=sys.stderr)
+def fetch(work, packages, suite):
+    """Download and unpack packages of Debian's `suite` below `work`."""
+    print(f"Fetching arm64 packages of Debian {suite} (once)", file=sys.stderr)
     new = work / "new"
     new.mkdir()
-    environment = prepare_apt(work / "apt", "arm64")
+    environment = prepare_apt(work / "apt", "arm64", suite)
     cache.command(["apt-get", "-q", "update"], work, environment)
-    for package in PACKAGES:
+    for package in packages:
         archives = work / "archives" / package
         archives.mkdir(parents=True)
         cache.command(["apt-get", "-q", "download", real_name(package, environment)], archives, environment)

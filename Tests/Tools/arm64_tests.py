@@ -1,10 +1,12 @@
 """arm64_tests.py [-k PATTERN] [--cpu MODEL]...: vmrun on arm64, on emulated hosts.
 
-Boots a small arm64 Linux in QEMU (TCG, with EL2) on a processor with VHE and on one without, and runs the fixtures that are
+Boots a small arm64 Linux in QEMU (TCG, with EL2) on several kinds of processors, and runs the fixtures that are
 built for arm64 in it, natively and under vmrun. See docs/testing.md.
 """
 
+import dataclasses
 import functools
+import json
 import os
 import pathlib
 import shutil
@@ -14,18 +16,39 @@ import tempfile
 
 import emulated_host
 import cache
-from arm64_packages import kernel, unpacked
+from arm64_packages import kernel, translator, unpacked
 from emulated_host import REPOSITORY
 from emulated_jobs import FixtureJobs, Job, own_jobs, program_jobs
 
-#: The kernel starts at EL2 and stays there on the first, and leaves KVM alone there on the second.
-PROCESSORS = {"cortex-a76": "VHE", "cortex-a57": "no VHE"}
+
+@dataclasses.dataclass
+class Processor:
+    """One of QEMU's."""
+    #: As the doctor calls it. The kernel starts at EL2 and stays there with VHE, and leaves KVM alone there without.
+    kind: str
+    more: str = ""
+    #: Which tests run on it, and which with --short; all where none is named.
+    only: list = dataclasses.field(default_factory=list)
+    short: list = dataclasses.field(default_factory=list)
+
+
+#: By the names of QEMU's models. The last one has vectors of up to 2048 bits.
+PROCESSORS = {
+    "cortex-a76": Processor("VHE"),
+    "cortex-a57": Processor("no VHE"),
+    "max,pauth-impdef=on,sme=off": Processor(
+        "VHE", " with scalable vectors and pointer authentication",
+        only=["doctor", "busybox/*", "translated/*", "arm64/*", "cpu/*", "signals/*", "memory/*", "process/exec.*",
+              "process/fork.*", "process/vfork.*", "process/wait.*", "threads/ends.*", "threads/pthreads.*", "program/*"],
+        short=["arm64/*"]),
+}
 
 FIXTURES = FixtureJobs(
     # Dynamic are those fixtures that are built in every way.
     variants={"static-glibc": "aarch64-static", "static-pie": "aarch64-dynamic", "aarch64-static": "aarch64-static"},
     machine="arm64", beyond_the_emulator={},
-    endless={"process/many_vforks": "ten thousand vCPUs take an emulated processor too long"})
+    endless={"process/many_vforks": "ten thousand vCPUs take an emulated processor too long"},
+    long={"process/storm", "signals/faults_everywhere"})
 
 #: What dynamic programs need: {path: (package, path in it)}.
 LIBRARIES = {
@@ -33,6 +56,16 @@ LIBRARIES = {
     "lib/aarch64-linux-gnu/libc.so.6": ("libc6", "lib/aarch64-linux-gnu/libc.so.6"),
     "lib/aarch64-linux-gnu/libm.so.6": ("libc6", "lib/aarch64-linux-gnu/libm.so.6"),
     "lib/aarch64-linux-gnu/libgcc_s.so.1": ("libgcc-s1", "lib/aarch64-linux-gnu/libgcc_s.so.1"),
+}
+
+#: What box64 and its libraries are, in a root of their own: they are of a later Debian.
+BOX64_ROOT = "box64"
+BOX64 = {
+    "usr/bin/box64": ("box64", "usr/bin/box64"),
+    "lib/ld-linux-aarch64.so.1": ("libc6", "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"),
+    "lib/aarch64-linux-gnu/libc.so.6": ("libc6", "usr/lib/aarch64-linux-gnu/libc.so.6"),
+    "lib/aarch64-linux-gnu/libm.so.6": ("libc6", "usr/lib/aarch64-linux-gnu/libm.so.6"),
+    "lib/aarch64-linux-gnu/libresolv.so.2": ("libc6", "usr/lib/aarch64-linux-gnu/libresolv.so.2"),
 }
 
 
@@ -46,8 +79,10 @@ def arguments():
 
 def host(options, cpu):
     busybox = unpacked("busybox-static")
+    processor = PROCESSORS.get(cpu, Processor("with or without VHE"))
     return emulated_host.Host(
-        name=cpu.partition(",")[0], title=f"{cpu}, {PROCESSORS.get(cpu, 'with or without VHE')}",
+        name=cpu.partition(",")[0], title=f"{cpu}: {processor.kind}{processor.more}",
+        only=processor.short if options.short else processor.only,
         boot=functools.partial(emulated_host.boot_qemu, qemu=[
             "qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg,thread=single",
             "-cpu", cpu, "-smp", options.processors, "-m", "2G", "-serial", "file:{console}",
@@ -55,17 +90,21 @@ def host(options, cpu):
         ports=["ttyAMA0", "ttyS0"], command_line="console=ttyAMA0 panic=-1 quiet",
         kernel=options.kernel or kernel(), busybox=busybox / "bin/busybox", files=files(),
         load="dmesg | grep -o 'kvm.*mode initialized.*'\n",
-        doctor_says=[f"kind of KVM: arm64, {PROCESSORS[cpu]}"] if cpu in PROCESSORS else [], compiler=["aarch64-linux-gnu-gcc"], strip="aarch64-linux-gnu-strip")
+        doctor_says=[f"kind of KVM: arm64, {processor.kind}"] if cpu in PROCESSORS else [],
+        compiler=["aarch64-linux-gnu-gcc"], strip="aarch64-linux-gnu-strip")
 
 
 def files():
     """What the hosts have beside busybox and vmrun."""
     content = {name: (unpacked(package) / path).read_bytes() for name, (package, path) in LIBRARIES.items()}
+    content.update({f"{BOX64_ROOT}/{name}": (translator(package) / path).read_bytes() for name, (package, path) in BOX64.items()})
     content["bin/qemu-x86_64-static"] = (unpacked("qemu-user-static") / "usr/bin/qemu-x86_64-static").read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         program = pathlib.Path(folder) / "program"
-        subprocess.run(["musl-gcc", "-static", "-s", "-x", "c", "-", "-o", str(program)], input=FOREIGN.encode(), check=True)
-        content["programs/x86_64"] = program.read_bytes()
+        # box64 puts libraries of its own in the place of a program's, and loads no other loader.
+        for name, compiler in [("programs/x86_64", ["musl-gcc", "-static"]), (f"{BOX64_ROOT}/programs/x86_64", ["gcc"])]:
+            subprocess.run([*compiler, "-s", "-x", "c", "-", "-o", str(program)], input=FOREIGN.encode(), check=True)
+            content[name] = program.read_bytes()
     return content
 
 
@@ -92,12 +131,29 @@ int main(int count, char **arguments)
 
 
 def foreign_jobs():
-    yield Job("translated/x86_64", ["vmrun", "/programs/x86_64"], contains=["again, translated", "status 7"])
+    said = ["again, translated", "status 7"]
+    yield Job("translated/x86_64", ["vmrun", "/programs/x86_64"], contains=said)
+    yield Job("translated/x86_64-by-box64", ["vmrun", "--sysroot", f"/{BOX64_ROOT}", "/programs/x86_64"], contains=said)
+
+
+def under_qemu_user(vmrun):
+    """Run what needs no KVM, on this machine: how vmrun takes its command line. How many tests passed and failed."""
+    print("--- qemu-user: the command line", flush=True)
+    with tempfile.TemporaryDirectory(prefix="vmrun-emulated-") as folder:
+        script, counts = pathlib.Path(folder) / "vmrun", pathlib.Path(folder) / "counts"
+        script.write_text(f'#!/bin/sh\nexec {shutil.which("qemu-aarch64-static")} {vmrun.resolve()} "$@"\n')
+        for path in [script, script.parent]:
+            path.chmod(0o755)
+        subprocess.run([sys.executable, str(REPOSITORY / "Tests/ConformanceTests/run.py"), "--command-line-only",
+                        "--vmrun", str(script), "--counts", str(counts)], stdin=subprocess.DEVNULL)
+        result = json.loads(counts.read_text())
+    return result["passed"], result["failed"]
 
 
 def main():
     options = arguments()
-    for program, package in [("qemu-system-aarch64", "qemu-system-arm"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")]:
+    for program, package in [("qemu-system-aarch64", "qemu-system-arm"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+                             ("qemu-aarch64-static", "qemu-user-static")]:
         if not shutil.which(program):
             sys.exit(f"{program} is not installed: apt-get install {package}")
     if not os.access(options.vmrun, os.X_OK):
@@ -110,7 +166,8 @@ def main():
     def jobs(fixtures):
         return [*own_jobs(), *foreign_jobs(), *FIXTURES.make(fixtures, options.short), *program_jobs(options.program)]
 
-    return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/arm64")
+    before = (0, 0) if options.k or options.program else under_qemu_user(options.vmrun)
+    return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/arm64", before)
 
 
 if __name__ == "__main__":

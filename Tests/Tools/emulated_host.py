@@ -55,6 +55,8 @@ class Host:
     #: Compiles the one program that must not be busybox, and takes debugging information away.
     compiler: list
     strip: str
+    #: Which of the jobs run on it, by patterns; all where there are none.
+    only: list = dataclasses.field(default_factory=list)
 
 
 def parser(description):
@@ -92,7 +94,9 @@ def build_jobs(make_jobs, patterns):
 
 
 def jobs_of(host, jobs):
-    return [dataclasses.replace(job, contains=[*job.contains, *host.doctor_says]) if job.command == DOCTOR else job for job in jobs]
+    """Those that run on it, with what the doctor says of it."""
+    return [dataclasses.replace(job, contains=[*job.contains, *host.doctor_says]) if job.command == DOCTOR else job
+            for job in jobs if selected(job.name, host.only)]
 
 
 def write_initramfs(path, host, jobs, builder, vmrun, work):
@@ -180,24 +184,26 @@ def judge(jobs, results):
     return passed, failed
 
 
-def run(hosts, make_jobs, options, logs):
-    """Boot each host, run the selected jobs in it, print what came of them; the exit status."""
+def run(hosts, make_jobs, options, logs, before=(0, 0)):
+    """Boot each host, run the selected jobs in it, print what came of them; the exit status. `before` is what passed and failed
+    without a host."""
     patterns = ["program/*"] if options.program else options.k
     jobs, builder, broken = build_jobs(make_jobs, patterns)
     if options.repeat > 1:
         jobs = [dataclasses.replace(job, name=f"{job.name}#{round}") for round in range(1, options.repeat + 1) for job in jobs]
     logs.mkdir(parents=True, exist_ok=True)
-    total = [0, broken]
+    total = [before[0], before[1] + broken]
     for host in hosts:
         print(f"--- {host.title}", flush=True)
         console, results = logs / f"console-{host.name}.log", logs / f"results-{host.name}.log"
         results.write_bytes(b"")
+        own_jobs = jobs_of(host, jobs)
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="vmrun-emulated-") as folder:
             work = pathlib.Path(folder)
-            write_initramfs(work / "initramfs", host, jobs, builder, options.vmrun, work)
+            write_initramfs(work / "initramfs", host, own_jobs, builder, options.vmrun, work)
             whole = host.boot(host, work / "initramfs", results, console, options.seconds)
-        passed, failed = judge(jobs_of(host, jobs), results)
+        passed, failed = judge(own_jobs, results)
         if not whole:
             print(f"The emulated host did not end by itself; its console is in {console}")
         print(f"{passed} passed, {failed} failed in {time.monotonic() - start:.0f} s", flush=True)

@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 #: The longest that one boot may take; most of a minute is usual.
 SECONDS = "600"
 #: The tools, which take `--short --counts FILE`.
-ROUNDS = ["svm_tests.py"]
+ROUNDS = ["svm_tests.py", "arm64_tests.py"]
 
 
 def run():

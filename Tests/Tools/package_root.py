@@ -41,14 +41,14 @@ Dir::Log "{folder}/log";
 """
 
 
-def prepare_apt(folder, architecture):
+def prepare_apt(folder, architecture, suite=SUITE):
     """A configuration with package lists and caches of its own; the options that name it."""
     for name in ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "cache/archives/partial",
                  "var/lib/apt/lists/partial", "log"]:
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
     (folder / "etc/apt/sources.list").write_text(
-        f"deb [arch={architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {SUITE} main\n")
+        f"deb [arch={architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {suite} main\n")
     configuration = folder / "apt.conf"
     configuration.write_text(APT_CONFIGURATION.format(folder=folder, architecture=architecture))
     return {**os.environ, "APT_CONFIG": str(configuration), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}

@@ -27,6 +27,8 @@ public final class GuestCPU {
     private var hasVectors = false
     /// The guest may use scalable vectors without a trap; see `useScalableVectors`.
     var usesScalableVectors = false
+    /// A system call is to be made again.
+    private var hasRewound = false
 
     /// Bytes of the FPSR, FPCR and the vectors, in the form of `vmrun_vectors`.
     public static let extendedStateCapacity = MemoryLayout<vmrun_vectors>.size
@@ -101,7 +103,23 @@ public final class GuestCPU {
     }
 
     /// The system call just seen is to be made again when the guest runs on: the context goes back to its `svc`.
-    public func rewindSystemCall(number: UInt64) { registers.pointee.pc &-= 4 }
+    public func rewindSystemCall(number: UInt64) {
+        registers.pointee.pc &-= 4
+        hasRewound = true
+    }
+
+    /// The program is about to return from a signal handler. Unwinders follow a handler's return address into the two instructions
+    /// there, but most cannot begin at one of them, where Linux's have unwinding information. So nothing is delivered there:
+    /// the system call is made first.
+    private func skipToSigreturn() -> Bool {
+        let pc = registers.pointee.pc
+        guard pc == ShimLayout.sigreturn || pc == ShimLayout.sigreturn + 4 && !hasRewound else { return false }
+        let number = UInt64(SYS_rt_sigreturn)
+        guard pc == ShimLayout.sigreturn || systemCallNumber == number else { return false }
+        registers.pointee.x.8 = number
+        registers.pointee.pc = ShimLayout.sigreturn + 8
+        return true
+    }
 
     /// FPSR, FPCR and the vectors' lower 128 bits; `buffer` holds `extendedStateCapacity` bytes.
     public func saveExtendedState(_ buffer: UnsafeMutableRawPointer) throws(MachineFailure) {
@@ -168,12 +186,13 @@ public final class GuestCPU {
             // Cleared before the check: a handler that runs in between sets both again.
             vcpu.run.pointee.immediate_exit = 0
             if isSpilled {
-                if attention.pointee != 0 { return .attention }
+                if attention.pointee != 0 { return skipToSigreturn() ? .systemCall : .attention }
             } else if let failure = setInterrupt(true) {
                 return failure
             }
             isSpilled = false
             hasVectors = false
+            hasRewound = false
             switch vcpu.enter() {
             case .mmio(let address) where address == ShimLayout.doorbellPhysical:
                 isSpilled = true
