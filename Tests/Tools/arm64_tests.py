@@ -47,7 +47,7 @@ FIXTURES = FixtureJobs(
     # Dynamic are those fixtures that are built in every way.
     variants={"static-glibc": "aarch64-static", "static-pie": "aarch64-dynamic", "aarch64-static": "aarch64-static"},
     machine="arm64", beyond_the_emulator={},
-    endless={"process/many_vforks": "ten thousand vCPUs take an emulated processor too long"},
+    left_out={"process/many_vforks": "ten thousand vCPUs take an emulated processor too long"},
     long={"process/storm", "signals/faults_everywhere"})
 
 #: What dynamic programs need: {path: (package, path in it)}.

@@ -144,8 +144,8 @@ class FixtureJobs:
     machine: str
     #: {name: reason}: what QEMU's processor does not do, so that the native run fails too.
     beyond_the_emulator: dict
-    #: {name: reason}: what never ends natively there, so that nothing can be compared.
-    endless: dict
+    #: {name: reason}: what cannot be compared there.
+    left_out: dict
     #: Names of SHORT that take too long there for a short round.
     long: set = dataclasses.field(default_factory=set)
 
@@ -155,7 +155,7 @@ class FixtureJobs:
         if missing:
             raise ValueError(f"SHORT names fixtures that do not exist: {missing}")
         for fixture in fixtures:
-            if fixture.run_by not in [None, self.machine] or fixture.skip or fixture.name in {**LEFT_OUT, **self.endless}:
+            if fixture.run_by not in [None, self.machine] or fixture.skip or fixture.name in {**LEFT_OUT, **self.left_out}:
                 continue
             if fixture.machine not in [None, self.machine]:
                 continue

@@ -28,7 +28,11 @@ echo "ept=$(cat /sys/module/kvm_intel/parameters/ept)"
 
 FIXTURES = FixtureJobs(
     variants={name: name for name in ["static-musl", "static-glibc", "bare"]}, machine="x86_64",
-    beyond_the_emulator={}, endless={})
+    beyond_the_emulator={},
+    left_out={
+        "signals/context_edges": "Bochs traps behind a SYSCALL that has cleared the trap flag, in ring 0 and on the user's stack",
+        "signals/frames": "without XSAVEC Linux sets MXCSR too when it restores a frame without XSAVE's magic; vmrun leaves it",
+    })
 
 
 def arguments():
