@@ -69,12 +69,10 @@ public struct Options: Equatable {
     public var user: User? = nil
     /// The guest sees itself as root, whoever runs vmrun.
     public var isFakeRoot = false
-    /// Whether system calls may be answered in the guest; without it, neither may what the next two say.
+    /// Whether system calls may be answered in the guest; without it, they are not made for it either.
     public var hasFastSystemCalls = true
     /// Whether calls may be made for a guest thread that stays in the guest.
     public var isSwitchless = true
-    /// Whether `syscall` instructions of the guest's may be replaced by jumps.
-    public var patches = true
     /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 

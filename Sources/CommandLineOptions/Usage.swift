@@ -27,7 +27,6 @@ extension Options {
           --max-processes N             refuse to make more than N processes; 0: no limit (default)
           --no-fast-syscalls            leave the guest for every system call
           --no-switchless               make no calls on another host thread meanwhile
-          --no-patch                    leave the program's own code as it is
           --version                     print the version
           --help                        print this text
 

@@ -190,13 +190,13 @@ final class Poller {
     }
 
     private func poll() {
-        var lastCall = vmrun_tsc()
+        var lastCall = vmrun_cycles()
         var lastLook = lastCall
         var calls: UInt64 = 0
         while isPolling {
             var served = 0
             for index in 0..<used.load(ordering: .relaxed) where look(index) { served += 1 }
-            let now = vmrun_tsc()
+            let now = vmrun_cycles()
             if served > 0 {
                 lastCall = now
                 calls += 1
@@ -279,7 +279,7 @@ extension GuestThread {
 
     @inline(__always)
     private func noteForwardable() {
-        let now = vmrun_tsc()
+        let now = vmrun_cycles()
         let isDense = Poller.isDense(now, after: lastForwardable, streak: &forwardableStreak)
         lastForwardable = now
         if isDense || pollerIndex != nil { offerCalls(now, isDense: isDense) }

@@ -8,8 +8,6 @@ public struct SpeedUps: OptionSet {
     public static let fastPaths = SpeedUps(rawValue: 1)
     /// A poller (--no-switchless).
     public static let switchless = SpeedUps(rawValue: 2)
-    /// Jumps in the place of `syscall` (--no-patch).
-    public static let patches = SpeedUps(rawValue: 4)
 
-    public static let all: SpeedUps = [.fastPaths, .switchless, .patches]
+    public static let all: SpeedUps = [.fastPaths, .switchless]
 }

@@ -84,7 +84,6 @@ enum Launch {
         guard options.hasFastSystemCalls else { return [] }
         var chosen: SpeedUps = .fastPaths
         if options.isSwitchless { chosen.insert(.switchless) }
-        if options.patches { chosen.insert(.patches) }
         return chosen
     }
 

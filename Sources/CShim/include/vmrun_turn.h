@@ -28,3 +28,15 @@ static inline void vmrun_pause(void)
     __asm__ volatile("yield");
 #endif
 }
+
+/// The processor's clock, for what is soon and what is not.
+static inline uint64_t vmrun_cycles(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t count;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
+    return count;
+#endif
+}
