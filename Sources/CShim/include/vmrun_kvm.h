@@ -109,6 +109,14 @@ static const uint64_t VMRUN_REG_VBAR_EL1 = ARM64_SYS_REG(3, 0, 12, 0, 0);
 static const uint64_t VMRUN_REG_CNTKCTL_EL1 = ARM64_SYS_REG(3, 0, 14, 1, 0);
 static const uint64_t VMRUN_REG_ID_AA64MMFR0_EL1 = ARM64_SYS_REG(3, 0, 0, 7, 0);
 
+/// The virtual counter, which is to arm64 what the time stamp counter is to x86-64.
+static inline uint64_t vmrun_tsc(void)
+{
+    uint64_t count;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
+    return count;
+}
+
 /// The interrupt input of a vCPU, for KVM_IRQ_LINE.
 static inline uint32_t vmrun_interrupt_line(uint32_t cpu)
 {
