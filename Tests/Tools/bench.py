@@ -76,13 +76,14 @@ class Bench:
 
     def table(self, rows):
         """Runs all rows and prints the table as it grows; (its lines, the samples of each row)."""
-        lines = report.heading(self.runners)
+        has_targets = any(row.target for row in rows)
+        lines = report.heading(self.runners, has_targets)
         print("\n".join(lines), flush=True)
         results = []
         for row in rows:
             samples = self.run(row)
             results.append((row, samples))
-            lines.append(report.line(row, samples, self.runners))
+            lines.append(report.line(row, samples, self.runners, has_targets))
             print(lines[-1], flush=True)
         return lines, results
 

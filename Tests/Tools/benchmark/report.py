@@ -22,19 +22,21 @@ def machine(vmrun):
             f"{os.path.getsize(vmrun) / 2**20:.2f} MiB. Times: median (least to most); ratios: to the native median.")
 
 
-def heading(everybody):
-    names = [runner.version() for runner in everybody[1:]]
-    native, vmrun, *others = ["native", *names]
-    return ["| what | " + " | ".join([native, vmrun, "ratio", "target", *others]) + " |", "|---" * (5 + len(others)) + "|"]
+def heading(everybody, has_targets):
+    native, vmrun, *others = [runner.version() for runner in everybody]
+    names = ["what", native, vmrun, "ratio", *(["target"] if has_targets else []), *others]
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
 
 
-def line(row, samples, everybody):
+def line(row, samples, everybody, has_targets):
     """One row: times of native and vmrun, ratios of all."""
     native, vmrun, *others = (samples[runner.name] for runner in everybody)
     own = ratio(vmrun, native)
     if own and not vmrun.failure:
         own = "**" + own.replace(" ", "** ", 1)
-    cells = [f"{row.title} ({row.unit})", times(native), times(vmrun), own, f"{row.target:g}" if row.target else ""]
+    cells = [f"{row.title} ({row.unit})", times(native), times(vmrun), own]
+    if has_targets:
+        cells.append(f"{row.target:g}" if row.target else "")
     for runner, sample in zip(everybody[2:], others):
         note = f"; {runner.note}" if runner.note and row.has_children and not sample.failure else ""
         cells.append(ratio(sample, native) + note)
