@@ -17,6 +17,8 @@ let swiftSettings: [SwiftSetting] = [
 ] : []) + (embedded ? [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
+    // A start reads and relocates the whole of it: smaller is faster.
+    .unsafeFlags(["-Osize"]),
     // Swift 6.3 names the static objects it makes of constant array literals by function and running number. In Embedded
     // Swift every module that uses a function makes them again, perhaps in another order, and the linker then gives the
     // function another module's: `flag ? [1] : [2]` answered the wrong one.
@@ -34,10 +36,12 @@ let cSettings: [CSetting] = [
 let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags(aarch64Libraries.map { libraries in [
         "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-gnu", "-Xclang-linker", "-static-pie", "-Xlinker",
-        "--gc-sections", "-Xlinker", "\(libraries)/aarch64-none-none-elf/libswiftUnicodeDataTables.a",
+        "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "--pack-dyn-relocs=relr",
+        "-Xlinker", "\(libraries)/aarch64-none-none-elf/libswiftUnicodeDataTables.a",
         "-L\(Context.packageDirectory)/build/aarch64/usr/lib/aarch64-linux-gnu",
     ] } ?? [
         "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
+        "-Xlinker", "--icf=all", "-Xlinker", "--pack-dyn-relocs=relr",
     ]),
     // Embedded Swift does not extract the module map's link directives.
     .linkedLibrary("elf"), .linkedLibrary("z"), .linkedLibrary("m"),

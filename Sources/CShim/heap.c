@@ -42,15 +42,9 @@ static struct chunk *current;
 static uint32_t lock_word;
 #define CONTENDED 0x80000000u
 
-static uint32_t own_id(void)
-{
-    struct vmrun_thread *self = vmrun_thread_self();
-    return self ? (uint32_t)self->tid : (uint32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
-}
-
 static void lock(void)
 {
-    uint32_t seen = 0, own = own_id();
+    uint32_t seen = 0, own = vmrun_thread_id();
     if (__atomic_compare_exchange_n(&lock_word, &seen, own, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return;
     for (;;) {

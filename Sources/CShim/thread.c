@@ -11,6 +11,8 @@
 #include "vmrun_syscall.h"
 
 static __thread struct vmrun_thread *self;
+// The id of a thread that is not attached, once it was asked for.
+static __thread uint32_t unattached_id;
 __thread uint32_t vmrun_faults_blocked = 1;
 
 struct vmrun_thread *vmrun_thread_self(void)
@@ -18,9 +20,19 @@ struct vmrun_thread *vmrun_thread_self(void)
     return self;
 }
 
+uint32_t vmrun_thread_id(void)
+{
+    if (self)
+        return (uint32_t)self->tid;
+    if (!unattached_id)
+        unattached_id = (uint32_t)vmrun_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return unattached_id;
+}
+
 void vmrun_thread_attach(struct vmrun_thread *thread)
 {
     self = thread;
+    unattached_id = 0;
     // Another process may have run on this thread-local storage (a vfork helper). The next mask that is set says how it is.
     vmrun_faults_blocked = 1;
     if (thread)

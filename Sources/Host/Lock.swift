@@ -10,13 +10,8 @@ public final class Lock {
 
     public init() {}
 
-    @inline(__always)
-    private var selfID: UInt32 {
-        UInt32(bitPattern: vmrun_thread_self().map { $0.pointee.tid } ?? Int32(Host.raw(Int32(SYS_gettid))))
-    }
-
     public func lock() {
-        let me = selfID
+        let me = vmrun_thread_id()
         if word.compareExchange(expected: 0, desired: me, ordering: .acquiring).exchanged { return }
         while true {
             let seen = word.load(ordering: .relaxed)

@@ -22,6 +22,7 @@ public final class VCPU {
         self.run = run
         // A fork child makes its own vCPUs.
         _ = Host.raw(Int32(SYS_madvise), address, runSize, Int(MADV_DONTFORK))
+        if vm.hasInterruptController && id != 0 { makeRunnable() }
     }
 
     /// Enters the guest once.

@@ -5,13 +5,16 @@ import Host
 public final class VirtualMachine {
     public let system: KVMSystem
     public private(set) var descriptor: Int32
+    let hasInterruptController: Bool
 
     public init(_ system: KVMSystem) throws(HostError) {
         self.system = system
         let result = try Host.call(
             Int32(SYS_ioctl), Int(system.descriptor), Int(VMRUN_KVM_CREATE_VM), MachineType.value(system), retryOnInterrupt: true)
-        descriptor = InternalDescriptors.adoptForMachine(Int32(result))
-        if descriptor < 0 { throw HostError(EMFILE) }
+        let adopted = InternalDescriptors.adoptForMachine(Int32(result))
+        if adopted < 0 { throw HostError(EMFILE) }
+        descriptor = adopted
+        hasInterruptController = MachineType.addInterruptController(adopted)
     }
 
     /// KVM_SET_USER_MEMORY_REGION: guest-physical [`guestPhysical`, + `size`) is the host memory at `host`, whatever is

@@ -27,6 +27,8 @@ static const unsigned long VMRUN_KVM_SET_XCRS = KVM_SET_XCRS;   // KVM_CAP_XCRS
 static const unsigned long VMRUN_KVM_GET_XSAVE = KVM_GET_XSAVE; // KVM_CAP_XSAVE
 static const unsigned long VMRUN_KVM_SET_XSAVE = KVM_SET_XSAVE;
 static const unsigned long VMRUN_KVM_GET_VCPU_EVENTS = KVM_GET_VCPU_EVENTS;
+static const unsigned long VMRUN_KVM_SET_MP_STATE = KVM_SET_MP_STATE; // KVM_CAP_MP_STATE
+static const unsigned long VMRUN_KVM_ENABLE_CAP = KVM_ENABLE_CAP;     // KVM_CAP_ENABLE_CAP_VM
 
 #define VMRUN_CPUID_ENTRIES 256
 
@@ -41,6 +43,30 @@ struct vmrun_msrs {
     uint32_t nmsrs, padding;
     struct kvm_msr_entry entries[8];
 };
+
+/// KVM_ENABLE_CAP for KVM_CAP_SPLIT_IRQCHIP without an I/O APIC's pins.
+static inline struct kvm_enable_cap vmrun_split_irqchip(void)
+{
+    return (struct kvm_enable_cap){.cap = KVM_CAP_SPLIT_IRQCHIP};
+}
+
+/// XCR0 of the calling process. Only where AT_HWCAP2 or CPUID tells that XGETBV may be used.
+static inline uint64_t vmrun_read_xcr0(void)
+{
+    uint32_t low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+/// CPUID's answer for one leaf, in KVM's form.
+static inline struct kvm_cpuid_entry2 vmrun_processor_leaf(uint32_t function, uint32_t index)
+{
+    struct kvm_cpuid_entry2 entry = {.function = function, .index = index};
+    __asm__("cpuid"
+            : "=a"(entry.eax), "=b"(entry.ebx), "=c"(entry.ecx), "=d"(entry.edx)
+            : "a"(function), "c"(index));
+    return entry;
+}
 
 /// KVM_SET_XCRS for XCR0 alone.
 static inline struct kvm_xcrs vmrun_xcr0(uint64_t value)

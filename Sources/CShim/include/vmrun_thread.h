@@ -51,6 +51,9 @@ extern __thread uint32_t vmrun_faults_blocked;
 struct vmrun_thread *vmrun_thread_self(void);
 void vmrun_thread_attach(struct vmrun_thread *thread);
 
+/// The calling host thread's id, by which locks know their owner. A call of the kernel's at most once a thread.
+uint32_t vmrun_thread_id(void);
+
 /// Gives back what the state holds of the kernel's.
 void vmrun_thread_release(struct vmrun_thread *thread);
 
