@@ -81,6 +81,44 @@ public enum InternalDescriptors {
         _ = Host.raw(Int32(SYS_close_range), Int(base &+ machineOffset), Int(UInt32.max), 0)
     }
 
+    /// Closes what the guest has marked close-on-exec. No other thread may use the table.
+    public static func closeOnExec() {
+        let directory = "/proc/thread-self/fd".withCString {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+        }
+        guard directory >= 0 else {
+            for descriptor in 0..<base { closeIfMarked(descriptor) }
+            return
+        }
+        let listing = adopt(Int32(directory))
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+            while true {
+                let count = Host.raw(
+                    Int32(SYS_getdents64), Int(listing), Int(bitPattern: buffer.baseAddress), buffer.count)
+                guard count > 0 else { return }
+                forEachNumber(in: UnsafeRawBufferPointer(rebasing: buffer[..<count]), closeIfMarked)
+            }
+        }
+        Host.close(listing)
+    }
+
+    /// The names that are numbers, in records of getdents64(2): inode and offset, length at 16, name at 19.
+    private static func forEachNumber(in records: UnsafeRawBufferPointer, _ body: (Int32) -> Void) {
+        var start = 0
+        while start + 19 < records.count {
+            let length = Int(records.loadUnaligned(fromByteOffset: start + 16, as: UInt16.self))
+            let digits = records[(start + 19)...].prefix { $0 >= 0x30 && $0 <= 0x39 }
+            if !digits.isEmpty { body(digits.reduce(0) { $0 &* 10 &+ Int32($1 - 0x30) }) }
+            start += max(length, 20)
+        }
+    }
+
+    private static func closeIfMarked(_ descriptor: Int32) {
+        if contains(descriptor) { return }
+        let flags = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_GETFD))
+        if flags > 0 && flags & Int(FD_CLOEXEC) != 0 { Host.close(descriptor) }
+    }
+
     private static func move(_ descriptor: Int32, to first: Int32) -> Int32 {
         guard base != .max, descriptor < base else { return descriptor }
         let moved = Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(first))

@@ -11,9 +11,9 @@ import SyntheticFS
 import Sysroot
 
 extension GuestThread {
-    /// execve(2): everything that can fail is done here. The run loop then turns the host process into a fresh vmrun image
-    /// that loads the program from the plan; by then nothing is left on this thread's stack, so that a vfork helper leaves
-    /// nothing on its parent's heap.
+    /// execve(2): everything that can fail is done here. The run loop then loads the program in place, or turns the host process into a
+    /// fresh vmrun image that loads the program from the plan; by then nothing is left on this thread's stack, so that a vfork helper
+    /// leaves nothing on its parent's heap.
     public func execute(
         _ source: PreparedProgram.Source, argv: [[UInt8]], envp: [[UInt8]]
     ) throws(GuestErrno) -> Int {
@@ -28,6 +28,12 @@ extension GuestThread {
             throw error.errno
         }
         if WrittenFile.isHeld(program.executable.descriptor, in: process.session) { throw .ETXTBSY }
+        let nextCredentials = try credentials(after: program)
+        if mayReplaceProgram {
+            nextProgram = NextProgram(program: program, credentials: nextCredentials)
+            handOver = Self.inPlace
+            return 0
+        }
 
         var plan = ExecPlan()
         plan.executable = program.executable.descriptor
@@ -51,7 +57,7 @@ extension GuestThread {
         plan.processor = process.system.processor
         plan.sharedMemoryDescriptor = process.synthetic.sharedMemory.lock
         plan.ownershipDescriptor = process.session.ownership?.descriptor ?? -1
-        plan.credentials = try credentials(after: program)?.words ?? []
+        plan.credentials = nextCredentials?.words ?? []
         plan.notifyDescriptor = process.notifyDescriptor
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit

@@ -29,6 +29,8 @@ extension GuestThread {
             throw error
         }
 
+        // An exec, on either side, makes it SIGCHLD.
+        if request.exitSignal != UInt64(SIGCHLD) { process.noteHostState() }
         // From here to the child's first steps no signal may run a handler on a half-made process.
         let mask = signals.mask
         // Whether no other host thread can be inside libc.
@@ -129,6 +131,8 @@ extension GuestThread {
         process.sharesDescriptors = request.has(CloneRequest.files)
         process.sharedDescriptors = false
         process.concurrentHelpers = 0
+        process.programsReplaced = 0
+        process.record.hasExecuted = false
         process.idleCarriers = []
         process.threads = [self]
         if request.has(CloneRequest.clearSighand) { process.actions.resetHandlers() }

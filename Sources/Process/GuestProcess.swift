@@ -42,6 +42,10 @@ public final class GuestProcess {
     let limits: UnsafeMutablePointer<vmrun_descriptor_limits>
     /// Host threads are no longer alike: see `noteUnlikeThreads`. Never unset.
     private let unlikeThreads = Atomic<Bool>(false)
+    /// Something is there that only the host's exec ends: see `noteHostState`. Never unset.
+    private let hostState = Atomic<Bool>(false)
+    /// How often a program was loaded over another one in this process.
+    var programsReplaced = 0
     let system: KVMSystem
     let vdso: HostVDSO
     /// Tells the page tables what the region map takes away. Shared with helpers, as the memory is.
@@ -164,6 +168,14 @@ public final class GuestProcess {
     /// What becomes of a system call before it leaves the guest.
     func fastPath(_ number: UInt32) -> FastPath { speedUps.contains(.fastPaths) ? server.fastPath(number) : .exit }
 
+    /// The host kernel has got something from the guest that an exec ends or changes, and that vmrun does not end itself: POSIX timers,
+    /// membarrier(2)'s registrations, attributes of the host's mm. From now on each exec is the host's.
+    public func noteHostState() {
+        if !hasHostState { hostState.store(true, ordering: .relaxed) }
+    }
+
+    var hasHostState: Bool { hostState.load(ordering: .relaxed) }
+
     var hasUnlikeThreads: Bool { unlikeThreads.load(ordering: .relaxed) }
 
     /// Whether `tid` is a live guest thread of this process.
@@ -187,6 +199,16 @@ public final class GuestProcess {
         }
     }
 
+    /// The program of this process is another one.
+    func become(_ new: ProcessRecord, path: [UInt8]) {
+        recordLock.withLock {
+            record = new
+            executablePath = path
+            // Its place is there already.
+            _ = session.enter(pid, record: new, executable: path)
+        }
+    }
+
     /// Publishes who a thread has become, where it is the one by which the process is known.
     func publish(_ credentials: FakeCredentials, of thread: GuestThread) {
         if thread.tid == pid { updateRecord { $0.credentials = credentials.summary } }
@@ -206,7 +228,8 @@ public final class GuestProcess {
 
     /// A place in the session for a child, with what it has in common with this process. EAGAIN where there is none.
     func reservePlace() throws(GuestErrno) -> Session.Place {
-        let record = currentRecord
+        var record = currentRecord
+        record.hasExecuted = false
         guard let place = session.reserve(record: record, executable: executablePath) else { throw .EAGAIN }
         return place
     }

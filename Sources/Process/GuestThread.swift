@@ -35,8 +35,11 @@ public final class GuestThread {
     public var files: FileSystemContext { ownFiles ?? process.files }
     /// The system call being served has set the whole context, result register included (rt_sigreturn).
     public var hasContext = false
-    /// execve(2) has succeeded so far: the socket that holds what the fresh image needs; otherwise -1.
+    /// execve(2) has succeeded so far: the socket that holds what the fresh image needs, or `inPlace`; otherwise -1.
     var handOver: Int32 = -1
+    /// `handOver` where `nextProgram` is to be loaded into this process.
+    static let inPlace: Int32 = -2
+    var nextProgram: NextProgram?
     /// exit(2) has been called: the run loop is to return.
     var hasEnded = false
     /// The number of the system call being served, for reports.

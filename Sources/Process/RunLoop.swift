@@ -18,7 +18,7 @@ extension GuestThread {
                 var result = process.server.serve(self, number: number, cpu.systemCallArguments)
                 if hasEnded { return }
                 noteServed(number, result)
-                if handOver >= 0 { result = becomeProgram() }
+                if handOver != -1 { result = handOver == Self.inPlace ? replaceProgram() : becomeProgram() }
                 if hasContext {
                     hasContext = false
                 } else if result == VMRUN_ERESTART {

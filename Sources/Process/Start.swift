@@ -39,43 +39,17 @@ public enum ProcessStart {
         observer.machines = [machine]
 
         let credentials = FakeCredentials(words: plan.credentials)
-        let context = StartContext(
-            identity: identity(credentials),
-            vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(hiding: machine.hiddenCapabilities),
-            randomness: StartRandomness.fresh(isRandomized: isRandomized))
         let state: StartState
         do throws(ImageError) {
-            state = try Loader.load(program, into: memory, context: context)
+            state = try load(program, into: memory, machine, vdso: vdso, credentials)
         } catch {
             // As Linux does where the program that called execve is gone already.
             if plan.isReplacement { vmrun_die_by_signal(SIGSEGV) }
             Message.fail(error.sentence(program: program.execfn), status: error.exitStatus)
         }
 
-        var record = ProcessRecord()
-        record.argStart = state.argStart
-        record.argEnd = state.argEnd
-        record.envStart = state.envStart
-        record.envEnd = state.envEnd
-        record.codeStart = state.codeRange.lowerBound
-        record.codeEnd = state.codeRange.upperBound
-        record.dataStart = state.dataRange.lowerBound
-        record.dataEnd = state.dataRange.upperBound
-        record.heapStart = state.brkStart
-        record.heapEnd = state.brkStart
-        record.stackStart = state.stackPointer
-        record.openFilesLimit = InternalDescriptors.guestLimit
-        record.openFilesHardLimit = InternalDescriptors.guestHardLimit
+        var record = self.record(of: program, state, credentials)
         record.coredumpFilter = plan.coredumpFilter
-        record.executableDescriptor = keepOpen(program.executable.descriptor)
-        var status = stat()
-        if withUnsafeMutablePointer(to: &status, {
-            Host.raw(Int32(SYS_fstat), Int(program.executable.descriptor), $0.argument)
-        }) == 0 {
-            record.executableDevice = UInt64(status.st_dev)
-            record.executableInode = UInt64(status.st_ino)
-        }
-        record.credentials = credentials?.summary
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         record.ignoredSignals = actions.ignoredMask
@@ -102,6 +76,46 @@ public enum ProcessStart {
         thread.runToEnd()
     }
 
+    /// Maps the program into an empty address space and writes its stack.
+    static func load(
+        _ program: PreparedProgram, into memory: AddressSpace, _ machine: GuestMachine, vdso: HostVDSO,
+        _ credentials: FakeCredentials?
+    ) throws(ImageError) -> StartState {
+        let context = StartContext(
+            identity: identity(credentials),
+            vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(hiding: machine.hiddenCapabilities),
+            randomness: StartRandomness.fresh(isRandomized: isRandomized))
+        return try Loader.load(program, into: memory, context: context)
+    }
+
+    /// What the session is to know of a program that was just loaded. Keeps a descriptor of its file.
+    static func record(of program: PreparedProgram, _ state: StartState, _ credentials: FakeCredentials?) -> ProcessRecord {
+        var record = ProcessRecord()
+        record.argStart = state.argStart
+        record.argEnd = state.argEnd
+        record.envStart = state.envStart
+        record.envEnd = state.envEnd
+        record.codeStart = state.codeRange.lowerBound
+        record.codeEnd = state.codeRange.upperBound
+        record.dataStart = state.dataRange.lowerBound
+        record.dataEnd = state.dataRange.upperBound
+        record.heapStart = state.brkStart
+        record.heapEnd = state.brkStart
+        record.stackStart = state.stackPointer
+        record.openFilesLimit = InternalDescriptors.guestLimit
+        record.openFilesHardLimit = InternalDescriptors.guestHardLimit
+        record.executableDescriptor = keepOpen(program.executable.descriptor)
+        var status = stat()
+        if withUnsafeMutablePointer(to: &status, {
+            Host.raw(Int32(SYS_fstat), Int(program.executable.descriptor), $0.argument)
+        }) == 0 {
+            record.executableDevice = UInt64(status.st_dev)
+            record.executableInode = UInt64(status.st_ino)
+        }
+        record.credentials = credentials?.summary
+        return record
+    }
+
     /// What the auxiliary vector tells: the guest's own account, or the host's.
     private static func identity(_ credentials: FakeCredentials?) -> StartContext.Identity {
         if let credentials {
@@ -125,7 +139,7 @@ public enum ProcessStart {
         return personality < 0 || personality & 0x004_0000 == 0
     }
 
-    private static func chooseLayout() -> Layout {
+    static func chooseLayout() -> Layout {
         let stack = ArgumentLimits.current().stackLimit
         return isRandomized ? Layout.randomized(stackLimit: stack) : Layout.fixed(stackLimit: stack)
     }

@@ -80,7 +80,7 @@ extension GuestThread {
         process.memory.threadExiting(tid)
         hasEnded = true
         if robustList != 0 {
-            _ = Host.raw(Int32(SYS_set_robust_list), 0, Self.robustListSize)
+            setRobustListOnHost(0)
             var list = RobustList(head: robustList, tid: tid)
             list.giveUp()
             // The kernel hands inherited priorities on when it sees the thread end.
@@ -126,6 +126,8 @@ extension GuestThread {
         guard length == UInt64(Self.robustListSize) else { throw .EINVAL }
         robustList = head
         let isReachable = Arena.contains(GuestAddress(head), length: length)
-        _ = Host.raw(Int32(SYS_set_robust_list), isReachable ? Int(head) : 0, Self.robustListSize)
+        setRobustListOnHost(isReachable ? head : 0)
     }
+
+    func setRobustListOnHost(_ head: UInt64) { _ = Host.raw(Int32(SYS_set_robust_list), Int(head), Self.robustListSize) }
 }

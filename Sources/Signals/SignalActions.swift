@@ -153,6 +153,19 @@ public final class SignalActions {
         }
     }
 
+    /// An exec: what has a handler becomes default, what is ignored stays ignored, flags and masks are gone.
+    public func forgetHandlers() {
+        for signal in 1...Int32(64) {
+            let current = action(signal)
+            if current.isDefault || (current.isIgnored && current.flags == 0) { continue }
+            _ = set(signal) { action in
+                let isIgnored = action.isIgnored
+                action = SignalAction()
+                if isIgnored { action.handler = 1 }
+            }
+        }
+    }
+
     /// Frees the lock of a helper process that was killed.
     public func breakLock(ownedBy tid: UInt32) { _ = lock.breakIfOwned(by: tid) }
 

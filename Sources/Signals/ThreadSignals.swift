@@ -64,6 +64,12 @@ public final class ThreadSignals {
     /// Ends what `hold` began.
     public func release() { vmrun_set_host_mask(mask) }
 
+    /// An exec: there is no alternate stack, and no call that waits.
+    public func forgetProgram() {
+        alternateStack = AlternateStack()
+        temporaryMask = nil
+    }
+
     static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
 
     /// The captured signal, and its siginfo. One that a trap's handler has come to block goes back to the kernel.

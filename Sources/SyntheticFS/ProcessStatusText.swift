@@ -198,9 +198,12 @@ struct ProcessStatusText {
         return output
     }
 
+    private static let PF_FORKNOEXEC: UInt64 = 0x40
+
     private func replacement(_ field: Int, _ host: UInt64, hostShowsAddresses: Bool) -> UInt64? {
         switch field {
         case 4: visibleParent(host)
+        case 9: record.hasExecuted ? host & ~Self.PF_FORKNOEXEC : nil
         case 20: UInt64(threads())
         case 23: memory.total
         case 24: min(host - min(own.total, host), memory.total / pageSize)

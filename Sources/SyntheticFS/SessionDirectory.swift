@@ -30,6 +30,8 @@ public struct ProcessRecord: BitwiseCopyable {
     public var credentials: FakeCredentials.Summary? = nil
     /// core(5). The host's own filter keeps vmrun's memory out of core files; this is what the guest set.
     public var coredumpFilter: UInt32 = ProcessRecord.defaultCoredumpFilter
+    /// The process has executed a program since its fork without the host's knowing (PF_FORKNOEXEC).
+    public var hasExecuted = false
     /// MMF_DUMP_FILTER_DEFAULT with the ELF headers, as most kernels are built.
     public static let defaultCoredumpFilter: UInt32 = 0x33
 

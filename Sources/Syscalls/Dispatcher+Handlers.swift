@@ -10,7 +10,7 @@ extension Dispatcher {
         switch handler {
         // Dispatcher.dispatch serves these itself.
         case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor, .duplicate,
-            .changeFile, .changeThread, .credential, .fchmod, .fchown, .fsetxattr:
+            .changeFile, .changeThread, .changeProcess, .credential, .fchmod, .fchown, .fsetxattr:
             throw .ENOSYS
         case .refuse(let error): throw error
 

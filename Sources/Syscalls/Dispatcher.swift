@@ -46,6 +46,9 @@ public enum Dispatcher {
             case .changeThread:
                 thread.process.noteUnlikeThreads()
                 return Forwarding.forward(thread, row, arguments)
+            case .changeProcess:
+                thread.process.noteHostState()
+                return Forwarding.forward(thread, row, arguments)
             case .credential(let call):
                 if call.changes {
                     thread.process.noteUnlikeThreads()

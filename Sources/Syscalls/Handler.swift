@@ -23,6 +23,8 @@ public enum Handler: Equatable {
     case fchmod, fchown, fsetxattr
     /// As `forward`, for what a thread passes on to the threads that it makes: capabilities, scheduling, affinity.
     case changeThread
+    /// As `forward`, for what the host's exec alone ends or resets: timers, membarrier(2)'s registrations.
+    case changeProcess
     /// As `forward`, for who the caller is; `--fakeroot` answers it otherwise.
     case credential(CredentialCall)
     /// Answers this errno.

@@ -4,6 +4,7 @@ import GuestMemory
 import Host
 import LinuxABI
 import Process
+import SyntheticFS
 import Sysroot
 
 /// Making, becoming, ending and awaiting processes and threads.
@@ -227,6 +228,9 @@ enum ProcessCalls {
         let pid = Int32(truncatingIfNeeded: args.a0)
         let group = Int32(truncatingIfNeeded: args.a1)
         if pid > 0 && pid != thread.process.pid && !thread.process.session.isMember(pid) { throw .ESRCH }
+        if pid > 0 && group >= 0 && pid != thread.process.pid, thread.process.session.record(of: pid)?.hasExecuted == true {
+            return groupOfExecuted(thread, args, pid)
+        }
         let isOwnGroup = group == (pid == 0 ? thread.process.pid : pid)
         if pid >= 0 && group > 0 && !isOwnGroup && !Membership.hasMember(thread, group: group) {
             // The host says what is wrong with the pid, which comes first.
@@ -234,6 +238,16 @@ enum ProcessCalls {
             return result
         }
         return thread.hostCall(Int(SYS_setpgid), args.a0, args.a1)
+    }
+
+    /// setpgid(2) of another process that has executed a program, which the host does not know: EACCES where it is a child in the
+    /// caller's own session. ESRCH and EPERM come before that.
+    private static func groupOfExecuted(_ thread: GuestThread, _ args: SyscallArguments, _ pid: Int32) -> Int {
+        // A group that cannot be: the host says what is wrong with the process.
+        let result = thread.hostCall(Int(SYS_setpgid), args.a0, UInt64(UInt32(Int32.max)))
+        guard result == GuestErrno.EPERM.result else { return result }
+        let isOwnSession = Host.raw(Int32(SYS_getsid), Int(pid)) == Host.raw(Int32(SYS_getsid), 0)
+        return isOwnSession ? GuestErrno.EACCES.result : result
     }
 
     static func set_tid_address(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -80,7 +80,7 @@ import Testing
         for row in Self.rows {
             switch row.handler {
             case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor,
-                .duplicate, .changeFile, .changeThread:
+                .duplicate, .changeFile, .changeThread, .changeProcess:
                 break
             default: continue
             }

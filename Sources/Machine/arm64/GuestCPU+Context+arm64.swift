@@ -42,6 +42,13 @@ public struct UserContext {
         page.vectors = state
     }
 
+    /// That of a program that begins: all registers zero.
+    public init(entry: UInt64, stackPointer: UInt64) {
+        page = vmrun_shim_page()
+        page.pc = entry
+        page.sp = stackPointer
+    }
+
     public func free() {}
 
     public mutating func setResult(_ value: UInt64) { page.x.0 = value }

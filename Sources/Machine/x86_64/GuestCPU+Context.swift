@@ -48,6 +48,19 @@ public struct UserContext {
         extendedState = state
     }
 
+    /// That of a program that begins: all registers zero, floating point as the processor's reset leaves it.
+    public init(entry: UInt64, stackPointer: UInt64) {
+        registers = kvm_regs()
+        registers.rip = entry
+        registers.rsp = stackPointer
+        (fsBase, gsBase) = (0, 0)
+        extendedState = .allocate(byteCount: GuestCPU.extendedStateCapacity, alignment: 64)
+        extendedState.initializeMemory(as: UInt8.self, repeating: 0, count: GuestCPU.extendedStateCapacity)
+        // FCW and MXCSR.
+        extendedState.storeBytes(of: 0x37f, as: UInt16.self)
+        extendedState.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)
+    }
+
     public func free() { extendedState.deallocate() }
 
     public mutating func setResult(_ value: UInt64) { registers.rax = value }
@@ -56,6 +69,7 @@ public struct UserContext {
 
     public func load(into cpu: GuestCPU) throws(MachineFailure) {
         cpu.registers.pointee = registers
+        cpu.clearDataSegments()
         cpu.contextReplaced()
         cpu.fsBase = fsBase
         cpu.gsBase = gsBase

@@ -166,6 +166,13 @@ public final class GuestCPU {
         return segment
     }
 
+    /// DS, ES, FS and GS as Linux gives them to a program.
+    func clearDataSegments() {
+        let null = Self.null(segments.pointee.ss)
+        (segments.pointee.ds, segments.pointee.es, segments.pointee.fs, segments.pointee.gs) = (null, null, null, null)
+        markSegmentsChanged()
+    }
+
     /// Gives the vCPU back; the object must not be used any more.
     public func close() { vcpu.close() }
 

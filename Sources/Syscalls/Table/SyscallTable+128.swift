@@ -107,7 +107,7 @@ extension SyscallTable {
         SyscallRow(219, "restart_syscall", by: .restart_syscall),
         SyscallRow(220, "semtimedop", .value, .readsArray(.sembuf, count: 2), .value, .reads(.timespec)),
         SyscallRow(221, "fadvise64", .fd, .value, .value, .value),
-        SyscallRow(222, "timer_create", .value, .reads(.sigevent), .writes(.int)),
+        SyscallRow(222, "timer_create", .value, .reads(.sigevent), .writes(.int), by: .changeProcess),
         SyscallRow(223, "timer_settime", .value, .value, .reads(.itimerspec), .writes(.itimerspec)),
         SyscallRow(224, "timer_gettime", .value, .writes(.itimerspec)),
         SyscallRow(225, "timer_getoverrun", .value),

@@ -83,7 +83,7 @@ extension SyscallTable {
         SyscallRow(322, "execveat", .directoryFD, .path, .special, .special, .value, by: .execveat),
         SyscallRow(
             323, "userfaultfd", by: .refuse(.EPERM), .refused, "EPERM, as for an unprivileged user: it could stall vmrun's copies"),
-        SyscallRow(324, "membarrier", .value, .value, .value),
+        SyscallRow(324, "membarrier", .value, .value, .value, by: .changeProcess),
         SyscallRow(325, "mlock2", .range(1), .value, .value, by: .mlock2),
         SyscallRow(326, "copy_file_range", .fd, .updates(.long), .fd, .updates(.long), .value, .value, by: .moveData),
         SyscallRow(327, "preadv2", .fd, .iovec(count: 2), .value, .value, .value, .value, by: .readVector),
