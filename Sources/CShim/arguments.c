@@ -1,17 +1,26 @@
 #include "vmrun_arguments.h"
 
 #include <elf.h>
+#include <stdint.h>
+#include <unistd.h>
 
 int vmrun_argument_count;
 char **vmrun_arguments;
 char **vmrun_environment;
 
-// glibc passes main's arguments to constructors too.
-__attribute__((constructor)) static void keep_arguments(int count, char **arguments, char **environment)
+// Not every C library passes main's arguments to constructors. The kernel lays them before the environment: the number of the words,
+// the words, a null; and no pointer is as small as a number.
+__attribute__((constructor)) static void keep_arguments(void)
 {
-    vmrun_argument_count = count;
-    vmrun_arguments = arguments;
-    vmrun_environment = environment;
+    uintptr_t *word = (uintptr_t *)environ - 2;
+    uintptr_t count = 0;
+    while (*word != count) {
+        word--;
+        count++;
+    }
+    vmrun_argument_count = (int)count;
+    vmrun_arguments = (char **)(word + 1);
+    vmrun_environment = environ;
 }
 
 unsigned long vmrun_auxiliary_value(unsigned long type)

@@ -48,6 +48,20 @@ public struct Layout: Equatable {
             breakOffset: randomPages(1 << 13), low32Base: low32Start + randomPages(1 << 13))
     }
 
+    /// Another randomized layout for the next program of the same machine, in the same chunks: their memslots are there. What is drawn anew is
+    /// where in a chunk each part begins.
+    public func redrawn(stackLimit: UInt64) -> Layout {
+        let mask = ~(Self.chunk - 1)
+        let stackTop = (self.stackTop & mask) + Self.chunk / 4 + Self.randomPages(1 << 13)
+        let chunkTop = ((mmapBase - 1) & mask) + Self.chunk
+        // The next program's stack may need more room.
+        guard chunkTop <= Self.mmapBase(below: stackTop, stackLimit) else { return .randomized(stackLimit: stackLimit) }
+        return Layout(
+            stackTop: stackTop, mmapBase: chunkTop - Self.randomPages(1 << 13),
+            pieBase: (pieBase & mask) + Self.randomPages(1 << 12), breakOffset: Self.randomPages(1 << 13),
+            low32Base: Self.low32Start + Self.randomPages(1 << 13))
+    }
+
     private static func mmapBase(below stackTop: UInt64, _ stackLimit: UInt64) -> UInt64 {
         let room = min(max(stackLimit &+ Region.guardGap, stackLimit), maximumStackRoom)
         return Arena.pageDown(stackTop - max(room, minimumStackRoom))

@@ -189,6 +189,34 @@ public final class GuestMachine {
         return .retry
     }
 
+    /// Opens what is certain to be executed soon, so that it does not fault, which would be an exit for each 2 MiB: the first blocks of
+    /// [start, end). What cannot be opened is left to its fault.
+    public func expectExecution(_ start: UInt64, _ end: UInt64) {
+        // What the host's mm has ready KVM maps eight pages at a time.
+        let text = start & ~4095
+        _ = Host.raw(
+            Int32(SYS_madvise), Int(text), Int(min(end &- text, Self.textExpected)), Int(MADV_POPULATE_READ))
+        // Where a processor has to be told of each change it is told when it faults.
+        if PageTableEntry.breaksBeforeMake { return }
+        var address = start
+        for _ in 0..<Self.blocksExpected where address < end {
+            expect(PageFault(address: address, write: false, fetch: true, code: 0))
+            address = (address & ~(PageTables.blockSize - 1)) + PageTables.blockSize
+        }
+    }
+
+    private static let blocksExpected = 4
+    private static let textExpected: UInt64 = 1 << 20
+
+    /// Opens what is certain to be written soon.
+    public func expectWrite(_ address: UInt64) {
+        expect(PageFault(address: address, write: true, fetch: false, code: 0))
+    }
+
+    private func expect(_ fault: PageFault) {
+        do throws(MachineFailure) { _ = try resolveTableFault(fault) { () throws(MachineFailure) in } } catch {}
+    }
+
     private func openExecute(
         _ address: UInt64, _ mapping: GuestMapping, _ flush: () throws(MachineFailure) -> Void
     ) throws(MachineFailure) {

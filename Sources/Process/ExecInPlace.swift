@@ -65,9 +65,11 @@ extension GuestThread {
         }
         // Without another process in this memory Linux leaves the word alone.
         setClearChildTid(0)
-        do throws(GuestErrno) { try process.memory.reset(layout: ProcessStart.chooseLayout()) } catch {
+        do throws(GuestErrno) { try process.memory.reset(layout: ProcessStart.chooseLayout(after: process.memory.layout)) } catch {
             vmrun_die_by_signal(SIGSEGV)
         }
+        // Before a descriptor that closes tells anybody.
+        process.updateRecord { $0.hasExecuted = true }
         InternalDescriptors.closeOnExec()
         process.actions.forgetHandlers()
         signals.forgetProgram()
@@ -88,6 +90,7 @@ extension GuestThread {
     private func begin(_ state: StartState) {
         let context = UserContext(entry: state.entry, stackPointer: state.stackPointer)
         defer { context.free() }
+        ProcessStart.expect(state, process.memory, in: cpu.machine)
         do throws(MachineFailure) { try context.load(into: cpu) } catch {
             Message.fail(error.sentence)
         }

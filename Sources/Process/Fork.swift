@@ -144,6 +144,10 @@ extension GuestThread {
         } catch {
             Message.fail(error.sentence)
         }
+        // Where it goes on.
+        cpu.machine.expectWrite(cpu.stackPointer)
+        cpu.machine.expectExecution(cpu.instructionPointer, cpu.instructionPointer &+ 1)
+        cpu.machine.expectExecution(process.record.codeStart, process.record.codeEnd)
         robustList = 0
         takeIDs(request)
         Watchdog.start(process)

@@ -70,6 +70,7 @@ public enum ProcessStart {
         thread.attach()
         thread.credentials = credentials
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
+        expect(state, memory, in: machine)
         process.releaseVforkParent()
         Watchdog.start(process)
         vmrun_set_host_mask(plan.blockedMask)
@@ -86,6 +87,16 @@ public enum ProcessStart {
             vdso: vdso.header == 0 ? nil : vdso.header, host: HostAuxiliaryValues.current(hiding: machine.hiddenCapabilities),
             randomness: StartRandomness.fresh(isRandomized: isRandomized))
         return try Loader.load(program, into: memory, context: context)
+    }
+
+    /// Opens what the program touches first.
+    static func expect(_ state: StartState, _ memory: AddressSpace, in machine: GuestMachine) {
+        machine.expectWrite(state.stackPointer)
+        // An interpreter's text.
+        if state.entry != state.executableEntry, let text = memory.region(containing: state.entry) {
+            machine.expectExecution(text.start, text.end)
+        }
+        machine.expectExecution(state.codeRange.lowerBound, state.codeRange.upperBound)
     }
 
     /// What the session is to know of a program that was just loaded. Keeps a descriptor of its file.
@@ -139,8 +150,10 @@ public enum ProcessStart {
         return personality < 0 || personality & 0x004_0000 == 0
     }
 
-    static func chooseLayout() -> Layout {
+    /// `previous`: that of the program before, in the same machine.
+    static func chooseLayout(after previous: Layout? = nil) -> Layout {
         let stack = ArgumentLimits.current().stackLimit
-        return isRandomized ? Layout.randomized(stackLimit: stack) : Layout.fixed(stackLimit: stack)
+        guard isRandomized else { return Layout.fixed(stackLimit: stack) }
+        return previous?.redrawn(stackLimit: stack) ?? Layout.randomized(stackLimit: stack)
     }
 }

@@ -2,6 +2,7 @@ import CShim
 import GuestMemory
 import Host
 import LinuxABI
+import Machine
 import Process
 import SyntheticFS
 
@@ -11,6 +12,10 @@ enum MemoryCalls {
         let address = try thread.process.memory.mmap(
             address: args.a0, length: args.a1, prot: args.a2, flags: args.a3, fd: Int32(truncatingIfNeeded: args.a4),
             offset: args.a5)
+        // A file's text is about to run. What else may be executed, a reservation of a compiler's, is perhaps not.
+        if args.a2 & UInt64(PROT_EXEC) != 0 && args.a3 & UInt64(MAP_ANONYMOUS) == 0 {
+            thread.cpu.machine.expectExecution(address, address + args.a1)
+        }
         return Int(truncatingIfNeeded: address)
     }
 

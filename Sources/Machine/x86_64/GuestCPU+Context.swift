@@ -56,9 +56,10 @@ public struct UserContext {
         (fsBase, gsBase) = (0, 0)
         extendedState = .allocate(byteCount: GuestCPU.extendedStateCapacity, alignment: 64)
         extendedState.initializeMemory(as: UInt8.self, repeating: 0, count: GuestCPU.extendedStateCapacity)
-        // FCW and MXCSR.
+        // FCW and MXCSR; and that both parts are there (XSTATE_BV), without which KVM leaves MXCSR alone.
         extendedState.storeBytes(of: 0x37f, as: UInt16.self)
         extendedState.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)
+        extendedState.storeBytes(of: 3, toByteOffset: 512, as: UInt64.self)
     }
 
     public func free() { extendedState.deallocate() }
