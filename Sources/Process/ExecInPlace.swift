@@ -25,7 +25,7 @@ extension GuestThread {
     /// end but this one; and nothing of what Linux resets was changed: credentials and capabilities (which an exec leaves as they are once it has
     /// computed them), scheduling, timers, the mm's attributes.
     var mayReplaceProgram: Bool {
-        process.hasOneHostThread && tid == process.pid && !process.mayShareDescriptors && !process.hasUnlikeThreads
+        GuestCPU.beginsAnew && process.hasOneHostThread && tid == process.pid && !process.mayShareDescriptors && !process.hasUnlikeThreads
             && !process.hasHostState && !hasOwnTables && ownFiles == nil && process.programsReplaced < Self.mostReplacements
     }
 

@@ -21,6 +21,10 @@ extension GuestCPU {
     /// Where signal handlers return to.
     public static var sigreturnAddress: UInt64 { ShimLayout.sigreturn }
 
+    /// Whether a vCPU that ran one program can begin another one, with nothing left of the first. Keys, vector lengths and what processors
+    /// remember of the tables would have to be reset.
+    public static var beginsAnew: Bool { false }
+
     /// Makes the context that of a program that begins.
     public func startProgram(at entry: UInt64, stackPointer: UInt64) {
         registers.pointee.pc = entry

@@ -19,6 +19,9 @@ extension GuestCPU {
             registers.pointee.r8, registers.pointee.r9)
     }
 
+    /// Whether a vCPU that ran one program can begin another one, with nothing left of the first.
+    public static var beginsAnew: Bool { true }
+
     /// Makes the context that of a program that begins.
     public func startProgram(at entry: UInt64, stackPointer: UInt64) {
         registers.pointee.rip = entry
