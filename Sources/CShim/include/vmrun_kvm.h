@@ -50,6 +50,12 @@ static inline struct kvm_enable_cap vmrun_split_irqchip(void)
     return (struct kvm_enable_cap){.cap = KVM_CAP_SPLIT_IRQCHIP};
 }
 
+/// KVM_ENABLE_CAP for KVM_CAP_X86_DISABLE_EXITS: HLT does not leave the guest.
+static inline struct kvm_enable_cap vmrun_halts_inside(void)
+{
+    return (struct kvm_enable_cap){.cap = KVM_CAP_X86_DISABLE_EXITS, .args = {KVM_X86_DISABLE_EXITS_HLT}};
+}
+
 /// XCR0 of the calling process. Only where AT_HWCAP2 or CPUID tells that XGETBV may be used.
 static inline uint64_t vmrun_read_xcr0(void)
 {

@@ -10,8 +10,15 @@ enum MachineType {
     /// Gives the vCPUs of a new VM an interrupt controller in KVM, where it has one to give. Nothing ever interrupts them. But KVM
     /// rewrites the host kernel's text when its first vCPU without one comes, and again when the last goes: a quarter of a millisecond
     /// each, and more the more processors the host has. Returns whether they have one.
+    ///
+    /// With a controller KVM would also stop a vCPU in it while a page is read, and for ever where the page cannot be (beyond the end of its
+    /// file), instead of saying EFAULT. It does not where HLT is the guest's own business.
     static func addInterruptController(_ vm: Int32) -> Bool {
-        var request = vmrun_split_irqchip()
+        enable(vmrun_halts_inside(), vm) && enable(vmrun_split_irqchip(), vm)
+    }
+
+    private static func enable(_ capability: kvm_enable_cap, _ vm: Int32) -> Bool {
+        var request = capability
         return withUnsafeMutablePointer(to: &request) {
             Host.raw(Int32(SYS_ioctl), Int(vm), Int(VMRUN_KVM_ENABLE_CAP), $0.argument) == 0
         }
