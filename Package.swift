@@ -17,8 +17,8 @@ let swiftSettings: [SwiftSetting] = [
 ] : []) + (embedded ? [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
-    // A start reads and relocates the whole of it: smaller is faster.
-    .unsafeFlags(["-Osize"]),
+    // A start reads and relocates the whole of it: smaller is faster. Frame pointers, for which SwiftPM asks, are a tenth of the text.
+    .unsafeFlags(["-Osize", "-Xcc", "-Xclang", "-Xcc", "-mframe-pointer=none"]),
     // Swift 6.3 names the static objects it makes of constant array literals by function and running number. In Embedded
     // Swift every module that uses a function makes them again, perhaps in another order, and the linker then gives the
     // function another module's: `flag ? [1] : [2]` answered the wrong one.
