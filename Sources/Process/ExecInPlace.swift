@@ -35,10 +35,7 @@ extension GuestThread {
         guard let next = nextProgram else { return -Int(EIO) }
         nextProgram = nil
         // One that is captured came before. From here on there is no way back.
-        guard signals.hold() else {
-            signals.release()
-            return VMRUN_ERESTART
-        }
+        guard signals.hold() else { return VMRUN_ERESTART }
         leaveOldProgram()
         let program = next.program
         let state: StartState
