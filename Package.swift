@@ -38,7 +38,7 @@ let musl = "/usr/lib/x86_64-linux-musl"
 let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags(aarch64Libraries.map { libraries in [
         "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-gnu", "-Xclang-linker", "-static-pie", "-Xlinker",
-        "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "--pack-dyn-relocs=relr",
+        "--gc-sections", "-Xlinker", "--icf=all",
         "-Xlinker", "\(libraries)/aarch64-none-none-elf/libswiftUnicodeDataTables.a",
         "-L\(Context.packageDirectory)/build/aarch64/usr/lib/aarch64-linux-gnu",
     ] } ?? [
