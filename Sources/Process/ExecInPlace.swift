@@ -35,7 +35,7 @@ extension GuestThread {
         guard let next = nextProgram else { return -Int(EIO) }
         nextProgram = nil
         // One that is captured came before. From here on there is no way back.
-        guard signals.hold() else { return VMRUN_ERESTART }
+        guard !hasHandedSignal, signals.hold() else { return VMRUN_ERESTART }
         leaveOldProgram()
         let program = next.program
         let state: StartState
@@ -54,6 +54,8 @@ extension GuestThread {
     /// What belongs to the old program ends, in the order of begin_new_exec() in fs/exec.c.
     private func leaveOldProgram() {
         process.programsReplaced += 1
+        leavePoller()
+        cpu.forgetAnswers()
         if robustList != 0 {
             setRobustListOnHost(0)
             var list = RobustList(head: robustList, tid: tid)
