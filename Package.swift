@@ -32,9 +32,7 @@ let cSettings: [CSetting] = [
     .unsafeFlags(["--target=aarch64-linux-gnu", "-fPIE"] + aarch64Headers.flatMap { ["-isystem", $0] }),
 ] : [])
 
-// -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md. On x86-64 the C library is musl: glibc asks the
-// processor 43 times for its caches before main, which in a virtual machine is an exit each, and is a third of the binary.
-let musl = "/usr/lib/x86_64-linux-musl"
+// -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md.
 let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags(aarch64Libraries.map { libraries in [
         "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-gnu", "-Xclang-linker", "-static-pie", "-Xlinker",
@@ -42,9 +40,8 @@ let staticLink: [LinkerSetting] = embedded ? [
         "-Xlinker", "\(libraries)/aarch64-none-none-elf/libswiftUnicodeDataTables.a",
         "-L\(Context.packageDirectory)/build/aarch64/usr/lib/aarch64-linux-gnu",
     ] } ?? [
-        "-use-ld=lld", "-static-stdlib", "-L\(musl)", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static-pie",
-        "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "--no-export-dynamic",
-        "-Xlinker", "\(musl)/rcrt1.o", "-Xlinker", "\(musl)/libc.a",
+        "-use-ld=lld", "-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--gc-sections",
+        "-Xlinker", "--icf=all", "-Xlinker", "--pack-dyn-relocs=relr",
     ]),
     // Embedded Swift does not extract the module map's link directives.
     .linkedLibrary("elf"), .linkedLibrary("z"), .linkedLibrary("m"),
