@@ -59,14 +59,14 @@ public final class GuestMachine {
         var exhausted: Bool { value >= limit }
     }
 
-    /// The number for a new vCPU, never used before in this VM. Nil where KVM makes no more.
-    func takeCPUNumber() -> Int? {
-        lock.withLock {
-            guard nextCPU < cpuCapacity else { return nil }
-            defer { nextCPU += 1 }
-            livingCPUs += 1
-            return nextCPU
-        }
+    /// The number for a new vCPU, never used before in this VM. An error where KVM makes no more.
+    func takeCPUNumber() throws(MachineFailure) -> Int {
+        lock.lock()
+        defer { lock.unlock() }
+        guard nextCPU < cpuCapacity else { throw .outOfMemory("vCPUs") }
+        defer { nextCPU += 1 }
+        livingCPUs += 1
+        return nextCPU
     }
 
     /// Whether the VM has had all the vCPUs it may have.

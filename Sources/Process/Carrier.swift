@@ -29,7 +29,7 @@ final class Carrier {
     }
 
     let cpu: GuestCPU
-    private let stage: UnsafeMutablePointer<Int32>
+    private let stage = FutexWord(Stage.parked)
     private var birth: Birth?
     /// Why the thread that was called for cannot be.
     private var failure: GuestErrno?
@@ -42,8 +42,6 @@ final class Carrier {
     /// A new carrier with a host thread that waits to be called.
     init(_ cpu: GuestCPU) throws(MachineFailure) {
         self.cpu = cpu
-        stage = .allocate(capacity: 1)
-        stage.initialize(to: Stage.parked)
         let result = vmrun_start_thread(
             { opaque in
                 guard let opaque else { return }
@@ -55,40 +53,27 @@ final class Carrier {
         }
     }
 
-    deinit { stage.deallocate() }
+    deinit { stage.free() }
 
     // MARK: The creator's side
 
     /// Starts a guest thread. When it returns nil the thread has its id and waits for `release`; an errno says that there is none.
     func call(_ birth: Birth) -> GuestErrno? {
         self.birth = birth
-        advance(to: Stage.called)
-        wait { $0 == Stage.ready }
+        stage.set(Stage.called)
+        stage.wait { $0 == Stage.ready }
         defer { failure = nil }
         if failure != nil { release() }
         return failure
     }
 
-    func release() { advance(to: Stage.released) }
-
-    private func advance(to next: Int32) {
-        vmrun_atomic_store(stage, next)
-        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: stage), Int(FUTEX_WAKE_PRIVATE), Int(Int32.max))
-    }
-
-    private func wait(_ condition: (Int32) -> Bool) {
-        while true {
-            let seen = vmrun_atomic_load(stage)
-            if condition(seen) { return }
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: stage), Int(FUTEX_WAIT_PRIVATE), Int(seen))
-        }
-    }
+    func release() { stage.set(Stage.released) }
 
     // MARK: The host thread's side
 
     private func live() {
         while true {
-            wait { $0 == Stage.called }
+            stage.wait { $0 == Stage.called }
             guard let birth else { return }
             self.birth = nil
             let thread = birth.thread
@@ -114,14 +99,14 @@ final class Carrier {
             do throws(GuestErrno) { try thread.unshare(own) } catch {
                 failure = error
                 birth.context.free()
-                advance(to: Stage.ready)
-                wait { $0 == Stage.released }
+                stage.set(Stage.ready)
+                stage.wait { $0 == Stage.released }
                 return false
             }
         }
         thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
-        advance(to: Stage.ready)
-        wait { $0 == Stage.released }
+        stage.set(Stage.ready)
+        stage.wait { $0 == Stage.released }
         thread.takeIDs(request)
         do throws(MachineFailure) {
             try birth.context.load(into: cpu)
@@ -137,7 +122,7 @@ final class Carrier {
     private func park(_ process: GuestProcess) {
         dropPendingSignals()
         ThreadName(Self.parkedName).apply()
-        vmrun_atomic_store(stage, Stage.parked)
+        stage.store(Stage.parked)
         process.threadsLock.withLock { process.idleCarriers.append(self) }
     }
 

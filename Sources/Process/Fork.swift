@@ -106,8 +106,7 @@ extension GuestThread {
         for carrier in process.idleCarriers { carrier.cpu.forget() }
         cpu.forget()
         process.forgetPoller()
-        poller = nil
-        pollerIndex = nil
+        pollerPlace = nil
         for machine in process.observer.machines { machine.forget() }
         process.observer.machines = []
         files.unlockAfterFork()

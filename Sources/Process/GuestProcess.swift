@@ -165,9 +165,6 @@ public final class GuestProcess {
         isPollerRefused = false
     }
 
-    /// What becomes of a system call before it leaves the guest.
-    func fastPath(_ number: UInt32) -> FastPath { speedUps.contains(.fastPaths) ? server.fastPath(number) : .exit }
-
     /// The host kernel has got something from the guest that an exec ends or changes, and that vmrun does not end itself: POSIX timers,
     /// membarrier(2)'s registrations, attributes of the host's mm. From now on each exec is the host's.
     public func noteHostState() {

@@ -44,9 +44,8 @@ public final class GuestThread {
     var hasEnded = false
     /// The number of the system call being served, for reports.
     public internal(set) var lastSystemCall: UInt64 = 0
-    /// The process's poller and this thread's place with it, once it takes part.
-    var poller: Poller?
-    var pollerIndex: Int?
+    /// The process's poller and this thread's number with it, once it takes part.
+    var pollerPlace: (poller: Poller, index: Int)?
     /// Processor cycles at the last call that could have been forwarded, and how many came densely.
     var lastForwardable: UInt64 = 0
     var forwardableStreak = 0

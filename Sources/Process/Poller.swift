@@ -48,8 +48,8 @@ final class Poller {
 
     private unowned(unsafe) let process: GuestProcess
     private let entries: UnsafeMutableRawPointer
-    /// A State; a futex.
-    private let state: UnsafeMutablePointer<Int32>
+    /// A State.
+    private let state = FutexWord(State.starting)
     fileprivate let host: UnsafeMutablePointer<vmrun_thread>
     private let used = Atomic<Int>(0)
     private let notBefore = Atomic<UInt64>(0)
@@ -61,8 +61,6 @@ final class Poller {
         self.process = process
         entries = .allocate(byteCount: Self.capacity * Entry.size, alignment: Entry.size)
         entries.initializeMemory(as: UInt8.self, repeating: 0, count: Self.capacity * Entry.size)
-        state = .allocate(capacity: 1)
-        state.initialize(to: State.starting)
         host = .allocate(capacity: 1)
         host.initialize(to: vmrun_thread())
         host.pointee.limits = process.limits
@@ -76,14 +74,12 @@ final class Poller {
             return nil
         }
         // Until it has its name /proc would show it as a thread of the guest's.
-        while vmrun_atomic_load(state) == State.starting {
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: state), Int(FUTEX_WAIT_PRIVATE), Int(State.starting))
-        }
+        state.wait { $0 != State.starting }
     }
 
     deinit {
         entries.deallocate()
-        state.deallocate()
+        state.free()
         host.deallocate()
     }
 
@@ -143,18 +139,14 @@ final class Poller {
         vmrun_atomic_store(&entry(index).pointee.use, Entry.free)
     }
 
-    var isPolling: Bool { vmrun_atomic_load(state) == State.polling }
+    var isPolling: Bool { state.value == State.polling }
 
     /// Calls come densely.
     func demand(_ now: UInt64) {
-        guard vmrun_atomic_load(state) == State.sleeping, now >= notBefore.load(ordering: .relaxed), !isRetired.load(ordering: .relaxed) else { return }
-        if vmrun_atomic_exchange_if(state, State.sleeping, State.called) != 0 {
-            _ = Host.raw(Int32(SYS_futex), Int(bitPattern: state), Int(FUTEX_WAKE_PRIVATE), 1)
-        }
+        guard state.value == State.sleeping, now >= notBefore.load(ordering: .relaxed), !isRetired.load(ordering: .relaxed)
+        else { return }
+        if state.exchange(State.sleeping, for: State.called) { state.wake() }
     }
-
-    /// Calls were not taken in time.
-    func noteExpired(_ now: UInt64) { stayAway(now) }
 
     /// No calls are made here any more: the host threads are no longer alike.
     func retire() { isRetired.store(true, ordering: .sequentiallyConsistent) }
@@ -166,11 +158,12 @@ final class Poller {
         return streak >= denseCalls
     }
 
-    private func stayAway(_ now: UInt64) {
+    /// Calls were not taken in time, or the processor was: it stays away for a while.
+    fileprivate func stayAway(_ now: UInt64) {
         let length = penalty.load(ordering: .relaxed)
         notBefore.store(now &+ length, ordering: .relaxed)
         penalty.store(min(length * 2, Self.longestPenalty), ordering: .relaxed)
-        _ = vmrun_atomic_exchange_if(state, State.polling, State.sleeping)
+        _ = state.exchange(State.polling, for: State.sleeping)
     }
 
     // MARK: The poller's side
@@ -179,12 +172,10 @@ final class Poller {
         ThreadName(Carrier.parkedName).apply()
         // Every signal stays blocked, so that what is sent to the process stays pending for the guest's threads.
         vmrun_thread_attach(host)
-        vmrun_atomic_store(state, State.sleeping)
-        _ = Host.raw(Int32(SYS_futex), Int(bitPattern: state), Int(FUTEX_WAKE_PRIVATE), 1)
+        state.set(State.sleeping)
         while true {
-            while vmrun_atomic_exchange_if(state, State.called, State.polling) == 0 {
-                _ = Host.raw(Int32(SYS_futex), Int(bitPattern: state), Int(FUTEX_WAIT_PRIVATE), Int(State.sleeping))
-            }
+            state.wait { $0 == State.called }
+            state.store(State.polling)
             poll()
         }
     }
@@ -207,7 +198,7 @@ final class Poller {
                     break
                 }
                 if now &- lastCall > Self.quiet {
-                    _ = vmrun_atomic_exchange_if(state, State.polling, State.sleeping)
+                    _ = state.exchange(State.polling, for: State.sleeping)
                     break
                 }
                 vmrun_pause()
@@ -282,20 +273,19 @@ extension GuestThread {
         let now = vmrun_cycles()
         let isDense = Poller.isDense(now, after: lastForwardable, streak: &forwardableStreak)
         lastForwardable = now
-        if isDense || pollerIndex != nil { offerCalls(now, isDense: isDense) }
+        if isDense || pollerPlace != nil { offerCalls(now, isDense: isDense) }
     }
 
     private func offerCalls(_ now: UInt64, isDense: Bool) {
-        guard !hasOwnTables, ownFiles == nil, let poller = poller ?? process.sharedPoller() else { return }
-        if pollerIndex == nil {
-            pollerIndex = poller.enter(self)
-            if pollerIndex == nil { return }
-            self.poller = poller
+        guard !hasOwnTables, ownFiles == nil, let poller = pollerPlace?.poller ?? process.sharedPoller() else { return }
+        if pollerPlace == nil {
+            guard let index = poller.enter(self) else { return }
+            pollerPlace = (poller, index)
             seenExpired = cpu.expiredCalls
         }
         if cpu.expiredCalls != seenExpired {
             seenExpired = cpu.expiredCalls
-            if poller.isPolling { poller.noteExpired(now) }
+            if poller.isPolling { poller.stayAway(now) }
         } else if isDense {
             poller.demand(now)
         }
@@ -304,8 +294,7 @@ extension GuestThread {
 
     /// At the thread's end, and before it becomes unlike the others.
     func leavePoller() {
-        if let index = pollerIndex { poller?.leave(self, index) }
-        poller = nil
-        pollerIndex = nil
+        if let place = pollerPlace { place.poller.leave(self, place.index) }
+        pollerPlace = nil
     }
 }

@@ -1,3 +1,5 @@
+import Machine
+
 /// What may be done to make system calls cheap. Each can be switched off, to tell whether a fault is its; what the guest sees is the same.
 public struct SpeedUps: OptionSet {
     public let rawValue: UInt32
@@ -8,6 +10,11 @@ public struct SpeedUps: OptionSet {
     public static let fastPaths = SpeedUps(rawValue: 1)
     /// A poller (--no-switchless).
     public static let switchless = SpeedUps(rawValue: 2)
+
+    /// What becomes of a system call before it leaves the guest.
+    func path(of number: UInt32, _ server: any SystemCallServer) -> FastPath {
+        contains(.fastPaths) ? server.fastPath(number) : .exit
+    }
 
     public static let all: SpeedUps = [.fastPaths, .switchless]
 }

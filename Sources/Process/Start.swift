@@ -31,7 +31,7 @@ public enum ProcessStart {
         let machine: GuestMachine
         let cpu: GuestCPU
         do throws(MachineFailure) {
-            machine = try GuestMachine(system, mappings: memory, vdso: vdso) { plan.speedUps.contains(.fastPaths) ? server.fastPath($0) : .exit }
+            machine = try GuestMachine(system, mappings: memory, vdso: vdso) { plan.speedUps.path(of: $0, server) }
             cpu = try GuestCPU(machine)
         } catch {
             Message.fail(error.sentence)

@@ -13,7 +13,7 @@ extension GuestProcess {
             do throws(MachineFailure) { return try GuestCPU(current) } catch {
                 guard current.isFull else { throw error }
             }
-            let next = try GuestMachine(system, mappings: memory, vdso: vdso, fastPath: fastPath)
+            let next = try GuestMachine(system, mappings: memory, vdso: vdso) { speedUps.path(of: $0, server) }
             let isWanted = threadsLock.withLock {
                 guard machine === current else { return false }
                 machine = next
@@ -40,7 +40,7 @@ extension GuestProcess {
 
     /// A new VM over the same memory, with empty page tables: chunks come back as they are touched.
     func replaceMachine() throws(MachineFailure) {
-        machine = try GuestMachine(system, mappings: memory, vdso: vdso, fastPath: fastPath)
+        machine = try GuestMachine(system, mappings: memory, vdso: vdso) { speedUps.path(of: $0, server) }
         observer.machines = [machine]
     }
 }

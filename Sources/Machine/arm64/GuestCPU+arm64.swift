@@ -34,16 +34,12 @@ public final class GuestCPU {
     public static let extendedStateCapacity = MemoryLayout<vmrun_vectors>.size
     public var extendedStateSize: Int { Self.extendedStateCapacity }
 
-    public var run: UnsafeMutablePointer<kvm_run> { vcpu.run }
-
     /// A vCPU that has never run, all registers zero.
     public init(_ machine: GuestMachine) throws(MachineFailure) {
         self.machine = machine
-        guard let number = machine.takeCPUNumber() else { throw .outOfMemory("vCPUs") }
+        let number = try machine.takeCPUNumber()
         index = number
-        do throws(HostError) { vcpu = try VCPU(machine.vm, id: UInt32(index)) } catch {
-            throw .kvm("KVM_CREATE_VCPU", error.number)
-        }
+        vcpu = try machine.makeVCPU(number)
         let page = try machine.withTables { (tables, memory) throws(MachineFailure) in
             try SystemTables.installPerCPU(number, pages: machine.features.pagesPerCPU, memory, tables)
         }
@@ -74,15 +70,6 @@ public final class GuestCPU {
         try vcpu.setRegister(VMRUN_REG_PC, ShimLayout.vectors + vmrun_shim_start_offset())
         try vcpu.setRegister(VMRUN_REG_PSTATE, ShimLayout.startState)
     }
-
-    /// Gives the vCPU back; the object must not be used any more.
-    public func close() { vcpu.close() }
-
-    /// See `VCPU.closeDescriptor`.
-    public func closeDescriptor() { vcpu.closeDescriptor() }
-
-    /// Gives up a parent's vCPU in a fork child; see `GuestMachine.forget`.
-    public func forget() { vcpu.forget() }
 
     // MARK: Context
 

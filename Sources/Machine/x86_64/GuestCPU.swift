@@ -43,16 +43,12 @@ public final class GuestCPU {
     public let registers: UnsafeMutablePointer<kvm_regs>
     let segments: UnsafeMutablePointer<kvm_sregs>
 
-    public var run: UnsafeMutablePointer<kvm_run> { vcpu.run }
-
     /// A vCPU that has never run, all registers zero, in ring 3.
     public init(_ machine: GuestMachine) throws(MachineFailure) {
         self.machine = machine
-        guard let number = machine.takeCPUNumber() else { throw .outOfMemory("vCPUs") }
+        let number = try machine.takeCPUNumber()
         index = number
-        do throws(HostError) { vcpu = try VCPU(machine.vm, id: UInt32(index)) } catch {
-            throw .kvm("KVM_CREATE_VCPU", error.number)
-        }
+        vcpu = try machine.makeVCPU(number)
         let pages = try machine.withTables { (tables, memory) throws(MachineFailure) in
             try SystemTables.installPerCPU(number, memory, tables)
         }
@@ -172,15 +168,6 @@ public final class GuestCPU {
         (segments.pointee.ds, segments.pointee.es, segments.pointee.fs, segments.pointee.gs) = (null, null, null, null)
         markSegmentsChanged()
     }
-
-    /// Gives the vCPU back; the object must not be used any more.
-    public func close() { vcpu.close() }
-
-    /// See `VCPU.closeDescriptor`.
-    public func closeDescriptor() { vcpu.closeDescriptor() }
-
-    /// Gives up a parent's vCPU in a fork child; see `GuestMachine.forget`.
-    public func forget() { vcpu.forget() }
 
     // MARK: Context
 
