@@ -70,6 +70,7 @@ extension GuestThread {
         // Before a descriptor that closes tells anybody.
         process.updateRecord { $0.hasExecuted = true }
         InternalDescriptors.closeOnExec()
+        process.descriptorKinds.forget(from: 0, through: .max)
         process.actions.forgetHandlers()
         signals.forgetProgram()
     }

@@ -58,7 +58,10 @@ extension GuestThread {
             let child = Int32(truncatingIfNeeded: result)
             process.session.commit(place, child)
             endsHostThread = true
-            if sharesDescriptors { process.sharedDescriptors = true }
+            if sharesDescriptors {
+                process.sharedDescriptors = true
+                process.descriptorKinds.distrust()
+            }
             if request.has(CloneRequest.parentSetTid) { try? GuestAccess.write(child, at: GuestAddress(request.parentTid)) }
             pidfd?.open(child)
         } else {
@@ -128,6 +131,7 @@ extension GuestThread {
         process.join(place)
         process.isHelper = false
         process.sharesDescriptors = request.has(CloneRequest.files)
+        if process.sharesDescriptors { process.descriptorKinds.distrust() }
         process.sharedDescriptors = false
         process.concurrentHelpers = 0
         process.programsReplaced = 0

@@ -75,6 +75,8 @@ public final class GuestProcess {
     /// Makes calls of the threads without their leaving the guest. Made when first wanted, for good.
     private(set) var poller: Poller?
     private var isPollerRefused = false
+    /// For the poller, which does not wait on descriptors.
+    public let descriptorKinds = DescriptorKinds()
     /// Children that share this memory and run beside it, rather than while a thread of it waits.
     var concurrentHelpers = 0
 
@@ -153,6 +155,7 @@ public final class GuestProcess {
             if poller == nil && !isPollerRefused {
                 poller = Poller.make(for: self)
                 isPollerRefused = poller == nil
+                if poller != nil { descriptorKinds.begin() }
             }
             return poller
         }
@@ -163,6 +166,7 @@ public final class GuestProcess {
         // Its host thread, which has not come along, holds a reference: the object stays.
         poller = nil
         isPollerRefused = false
+        descriptorKinds.reset()
     }
 
     /// The host kernel has got something from the guest that an exec ends or changes, and that vmrun does not end itself: POSIX timers,

@@ -147,6 +147,7 @@ extension GuestThread {
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }
         thread.credentials = credentials
         child.threads = [thread]
+        if request.has(CloneRequest.files) { process.descriptorKinds.distrust() }
         return thread
     }
 

@@ -58,6 +58,7 @@ enum DescriptorCalls {
             // vmrun must know of it, as with unshare(2).
             try thread.unshare(UInt64(CLONE_FILES))
         }
+        defer { thread.process.descriptorKinds.forget(from: first, through: last) }
         if first > last || last < limit { return thread.hostCall(Int(SYS_close_range), args.a0, args.a1, args.a2) }
         // Nothing of the guest's in it: a range that no table reaches leaves the check of the flags to the kernel.
         if first >= limit { return thread.hostCall(Int(SYS_close_range), UInt64(UInt32.max), UInt64(UInt32.max), args.a2) }

@@ -9,7 +9,7 @@ extension Dispatcher {
     ) throws(GuestErrno) -> Int {
         switch handler {
         // Dispatcher.dispatch serves these itself.
-        case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor, .duplicate,
+        case .forward, .transfer, .readTransfer, .readVector, .writeTransfer, .writeVector, .moveData, .newDescriptor, .duplicate, .close,
             .changeFile, .changeThread, .changeProcess, .credential, .fchmod, .fchown, .fsetxattr:
             throw .ENOSYS
         case .refuse(let error): throw error

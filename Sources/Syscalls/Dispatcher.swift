@@ -36,8 +36,14 @@ public enum Dispatcher {
             case .newDescriptor: return Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
             case .duplicate:
                 let result = Forwarding.newDescriptor(Forwarding.forward(thread, row, arguments))
-                if result >= 0 { SyntheticCalls.noteDuplicate(thread, result, of: arguments.a0) }
+                if result >= 0 {
+                    thread.process.descriptorKinds.forget(Int32(truncatingIfNeeded: result))
+                    SyntheticCalls.noteDuplicate(thread, result, of: arguments.a0)
+                }
                 return result
+            case .close:
+                defer { thread.process.descriptorKinds.forget(Int32(truncatingIfNeeded: arguments.a0)) }
+                return Forwarding.forward(thread, row, arguments)
             case .changeFile, .fchmod, .fchown, .fsetxattr:
                 let descriptor = Int32(truncatingIfNeeded: Forwarding.descriptor(arguments.a0))
                 if thread.files.isReadOnly(descriptor: descriptor) { throw .EROFS }

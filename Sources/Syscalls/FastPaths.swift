@@ -24,14 +24,14 @@ enum FastPaths {
             .readlinkat, .mkdir, .mkdirat, .rmdir, .unlink, .unlinkat, .rename, .renameat, .renameat2, .link, .linkat, .symlink,
             .symlinkat, .chmod, .fchmodat, .fchmodat2, .chown, .lchown, .fchownat, .utimensat, .truncate, .statfs, .chdir, .fchdir,
             .getcwd, .getxattr, .lgetxattr, .listxattr, .llistxattr, .lseek, .getdents, .getdents64, .fstat, .fstatfs,
-            .changeFile, .fchmod, .fchown, .duplicate, .pipe, .pipe2:
+            .changeFile, .fchmod, .fchown, .duplicate, .close, .pipe, .pipe2:
             return .forward
         case .mmap, .mprotect, .munmap, .brk, .madvise, .mremap: return .forward
         case .fcntl, .ioctl, .rt_sigaction, .futex, .clock_gettime, .getppid, .getrlimit, .prlimit64: return .forward
         case .forward:
             switch Int32(row.number) {
             case SYS_getpid, SYS_gettid: return .remember
-            case SYS_close, SYS_uname, SYS_sysinfo, SYS_umask, SYS_getpgid, SYS_getsid, SYS_times, SYS_gettimeofday, SYS_clock_getres,
+            case SYS_uname, SYS_sysinfo, SYS_umask, SYS_getpgid, SYS_getsid, SYS_times, SYS_gettimeofday, SYS_clock_getres,
                 SYS_getrandom, SYS_fadvise64, SYS_epoll_ctl:
                 return .forward
             default: return .exit
@@ -79,7 +79,7 @@ enum FastPaths {
         case .prlimit64:
             if arguments.a2 != 0 { return VMRUN_ERESTART }
             result = plain()
-        case .forward, .lseek, .getppid, .duplicate: result = plain()
+        case .forward, .lseek, .getppid, .duplicate, .close: result = plain()
         case .open, .openat, .openat2, .creat:
             // The other end of a FIFO may have to be waited for: then the thread must be able to end it.
             guard mayOpenMask(thread) else { return VMRUN_ERESTART }
@@ -113,27 +113,8 @@ enum FastPaths {
 
     // MARK: Reading and writing
 
-    private enum Kind {
-        /// Files and directories: calls on them do not wait for anybody.
-        case storage
-        case pipe
-        case device
-        case other
-    }
-
-    private static func kind(of descriptor: UInt64, _ thread: GuestThread) -> Kind {
-        let number = Forwarding.descriptor(descriptor)
-        var status = stat()
-        let result = withUnsafeMutablePointer(to: &status) {
-            Host.raw(Int32(SYS_fstat), Int(truncatingIfNeeded: number), $0.argument)
-        }
-        guard result == 0 else { return .other }
-        switch status.st_mode & UInt32(S_IFMT) {
-        case UInt32(S_IFREG), UInt32(S_IFDIR), UInt32(S_IFBLK): return .storage
-        case UInt32(S_IFIFO): return .pipe
-        case UInt32(S_IFCHR): return .device
-        default: return .other
-        }
+    private static func kind(of descriptor: UInt64, _ thread: GuestThread) -> DescriptorKinds.Kind {
+        thread.process.descriptorKinds.kind(of: Int32(truncatingIfNeeded: Forwarding.descriptor(descriptor)))
     }
 
     /// read(2), write(2) and the like on one buffer.
@@ -147,7 +128,7 @@ enum FastPaths {
             if isRead || (isWrite && arguments.a2 <= UInt64(PIPE_BUF)) { return attempt(thread, isRead, arguments) }
             return VMRUN_ERESTART
         case .device: return isRead || isWrite ? attempt(thread, isRead, arguments) : VMRUN_ERESTART
-        case .other: return VMRUN_ERESTART
+        case .other, .unknown: return VMRUN_ERESTART
         }
     }
 

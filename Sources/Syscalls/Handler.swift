@@ -17,6 +17,8 @@ public enum Handler: Equatable {
     case moveData
     /// As `forward`; the result, a descriptor, is a copy of the one in the first argument.
     case duplicate
+    /// As `forward`: the first argument is a descriptor that is closed.
+    case close
     /// As `forward`, for changes to a file that need no descriptor open for writing: EROFS below a read-only bind.
     case changeFile
     /// As `changeFile`. They have names for `--fakeroot`, which answers them otherwise.

@@ -4,7 +4,7 @@ extension SyscallTable {
         SyscallRow(0, "read", .fd, .output(2), .value, by: .readTransfer),
         SyscallRow(1, "write", .fd, .input(2), .value, by: .writeTransfer),
         SyscallRow(2, "open", .path, .value, .value, by: .open),
-        SyscallRow(3, "close", .fd),
+        SyscallRow(3, "close", .fd, by: .close),
         SyscallRow(4, "stat", .path, .writes(.stat), by: .stat),
         SyscallRow(5, "fstat", .fd, .writes(.stat), by: .fstat),
         SyscallRow(6, "lstat", .path, .writes(.stat), by: .lstat),
