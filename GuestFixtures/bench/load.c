@@ -22,13 +22,25 @@ static int compute(int millions)
     return state == 0;
 }
 
-static int touch(int megabytes)
+static int touch_advised(int megabytes, int advice)
 {
     size_t size = (size_t)megabytes << 20;
     volatile char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
+    /* A kernel without huge pages refuses it. */
+    madvise((void *)memory, size, advice);
     for (size_t i = 0; i < size; i += PAGE) memory[i] = 1;
     return 0;
+}
+
+static int touch(int megabytes)
+{
+    return touch_advised(megabytes, MADV_NORMAL);
+}
+
+static int touch_huge(int megabytes)
+{
+    return touch_advised(megabytes, MADV_HUGEPAGE);
 }
 
 static int nothing(int number UNUSED)
@@ -69,7 +81,8 @@ static const struct {
     const char *name;
     int (*run)(int number);
 } loads[] = {
-    {"nothing", nothing}, {"getppid", call_getppid}, {"compute", compute}, {"touch", touch}, {"idle", idle},
+    {"nothing", nothing}, {"getppid", call_getppid}, {"compute", compute}, {"touch", touch},
+    {"touch-huge", touch_huge}, {"idle", idle},
 };
 
 int main(int argc, char **argv)

@@ -71,7 +71,7 @@ class Bench:
     @staticmethod
     def values(runner, row, runs):
         if not row.reports:
-            return runner.wall(row.command, runs)
+            return runner.wall(row.command, runs, row.before)
         return [measure.reported(runner.capture(row.command), row.reports, row.divisor) for _ in range(runs)]
 
     def table(self, rows):

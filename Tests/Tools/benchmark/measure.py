@@ -54,12 +54,13 @@ def ending(status, complaint=""):
     return f"{how}: {lines[-1][:60]}".replace("|", "/") if lines else how
 
 
-def wall(command, runs):
-    """Milliseconds from start to exit of `runs` runs."""
+def wall(command, runs, before=()):
+    """Milliseconds from start to exit of `runs` runs, with another command, which is not counted, before each."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "times.json"
-        capture(["hyperfine", "--shell=none", "--style=none", f"--runs={runs}", f"--export-json={path}", shlex.join(command)],
-                SECONDS * runs)
+        prepare = [f"--prepare={shlex.join(before)}"] if before else []
+        capture(["hyperfine", "--shell=none", "--style=none", *prepare, f"--runs={runs}", f"--export-json={path}",
+                 shlex.join(command)], SECONDS * runs)
         return [seconds * 1000 for seconds in json.loads(path.read_text())["results"][0]["times"]]
 
 

@@ -46,8 +46,8 @@ class Runner:
     def capture(self, command):
         return measure.capture([*self.prefix, *command])
 
-    def wall(self, command, runs):
-        return measure.wall([*self.prefix, *command], runs)
+    def wall(self, command, runs, before=()):
+        return measure.wall([*self.prefix, *command], runs, before)
 
 
 class UserModeLinux(Runner):
@@ -88,7 +88,7 @@ class UserModeLinux(Runner):
             raise Failure(measure.ending(number))
         return output.read_text(errors="replace")
 
-    def wall(self, command, runs):
+    def wall(self, command, runs, before=()):
         times = []
         for value, status in re.findall(r"^timed (\S+) (\d+)$", self.capture([LOAD, "timed", str(runs), *command]), re.MULTILINE):
             if status != "0":
@@ -121,8 +121,8 @@ class GVisor(Runner):
     def capture(self, command):
         return self.kept(super().capture, command)
 
-    def wall(self, command, runs):
-        return self.kept(super().wall, command, runs)
+    def wall(self, command, runs, before=()):
+        return self.kept(super().wall, command, runs, before)
 
     @staticmethod
     def kept(measurement, *arguments):
