@@ -26,16 +26,19 @@ struct SessionRecords {
 
     let base: UnsafeMutableRawPointer
 
+    /// `index` is below the table's capacity.
+    private func slot(_ index: Int) -> UnsafeMutableRawPointer { base + index &* Self.slotSize }
+
     private func version(_ index: Int) -> UnsafeMutablePointer<UInt64> {
-        (base + index * Self.slotSize + Self.versionOffset).assumingMemoryBound(to: UInt64.self)
+        (slot(index) + Self.versionOffset).assumingMemoryBound(to: UInt64.self)
     }
 
     private func copy(_ index: Int, _ version: UInt64) -> UnsafeMutableRawPointer {
-        base + index * Self.slotSize + Self.copiesOffset + Int(version & 1) * Self.copySize
+        slot(index) + Self.copiesOffset + Int(version & 1) * Self.copySize
     }
 
     private func path(_ index: Int, _ place: Int32) -> UnsafeMutableRawPointer {
-        base + index * Self.slotSize + Self.pathsOffset + Int(place & 1) * Self.pathCapacity
+        slot(index) + Self.pathsOffset + Int(place & 1) * Self.pathCapacity
     }
 
     /// Publishes a record, and the program's path where there is a new one.

@@ -128,7 +128,8 @@ enum FastPaths {
             if isRead || (isWrite && arguments.a2 <= UInt64(PIPE_BUF)) { return attempt(thread, isRead, arguments) }
             return VMRUN_ERESTART
         case .device: return isRead || isWrite ? attempt(thread, isRead, arguments) : VMRUN_ERESTART
-        case .other, .unknown: return VMRUN_ERESTART
+        case .unknown: return plain()
+        case .other: return VMRUN_ERESTART
         }
     }
 

@@ -38,6 +38,11 @@ class Machine:
     """What can be left behind, counted."""
 
     @staticmethod
+    def become_subreaper():
+        """Orphans of what this process starts become its children."""
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    @staticmethod
     def processes():
         """Processes below this one, zombies too: {pid: command}. This process is a subreaper, so nobody escapes it."""
         parents, names = {}, {}
@@ -188,7 +193,7 @@ def main():
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     random.seed(seed)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    Machine.become_subreaper()
     complaints = soak("start and exit", start_and_exit, options) + soak("spawn and kill", spawn_and_kill, options)
     for complaint in complaints:
         print(complaint)
