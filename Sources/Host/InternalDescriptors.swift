@@ -75,6 +75,9 @@ public enum InternalDescriptors {
         Int32(truncatingIfNeeded: max(Host.raw(Int32(SYS_fcntl), Int(descriptor), Int(F_DUPFD_CLOEXEC), Int(base)), -1))
     }
 
+    /// From here on a fork child drops them all.
+    public static var firstOfMachine: Int32 { base &+ machineOffset }
+
     /// Closes every VM and vCPU descriptor, in a fork child.
     public static func closeMachines() {
         guard base != .max else { return }

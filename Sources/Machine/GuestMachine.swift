@@ -78,6 +78,9 @@ public final class GuestMachine {
     /// Whether no vCPU is left.
     public var isUnused: Bool { lock.withLock { livingCPUs == 0 } }
 
+    /// The VM's.
+    public var descriptor: Int32 { vm.descriptor }
+
     /// At the end of a process whose descriptor table others go on using.
     public func closeDescriptor() { Host.close(vm.descriptor) }
 
@@ -192,10 +195,6 @@ public final class GuestMachine {
     /// Opens what is certain to be executed soon, so that it does not fault, which would be an exit for each 2 MiB: the first blocks of
     /// [start, end). What cannot be opened is left to its fault.
     public func expectExecution(_ start: UInt64, _ end: UInt64) {
-        // What the host's mm has ready KVM maps eight pages at a time.
-        let text = start & ~4095
-        _ = Host.raw(
-            Int32(SYS_madvise), Int(text), Int(min(end &- text, Self.textExpected)), Int(MADV_POPULATE_READ))
         // Where a processor has to be told of each change it is told when it faults.
         if PageTableEntry.breaksBeforeMake { return }
         var address = start
@@ -206,7 +205,6 @@ public final class GuestMachine {
     }
 
     private static let blocksExpected = 4
-    private static let textExpected: UInt64 = 1 << 20
 
     /// Opens what is certain to be written soon.
     public func expectWrite(_ address: UInt64) {

@@ -59,6 +59,7 @@ extension GuestThread {
         plan.ownershipDescriptor = process.session.ownership?.descriptor ?? -1
         plan.credentials = nextCredentials?.words ?? []
         plan.notifyDescriptor = process.notifyDescriptor
+        plan.parentsSocket = process.parentsSocket
         plan.descriptorBase = InternalDescriptors.base
         plan.descriptorLimit = InternalDescriptors.guestLimit
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit

@@ -94,6 +94,7 @@ extension GuestThread {
         do throws(MachineFailure) { try context.load(into: cpu) } catch {
             Message.fail(error.sentence)
         }
+        prepareAnswers()
         hasContext = true
     }
 }

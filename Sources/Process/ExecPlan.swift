@@ -42,6 +42,8 @@ public struct ExecPlan: Equatable {
     public var credentials: [UInt64] = []
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
     public var notifyDescriptor: Int32 = -1
+    /// GuestProcess.parentsSocket.
+    public var parentsSocket: Int32 = -1
     public var descriptorBase: Int32 = 0
     public var descriptorLimit: UInt64 = 0
     public var descriptorHardLimit: UInt64 = 0
@@ -82,6 +84,7 @@ public struct ExecPlan: Equatable {
         writer.put(ownershipDescriptor)
         writer.put(credentials)
         writer.put(notifyDescriptor)
+        writer.put(parentsSocket)
         writer.put(descriptorBase)
         writer.put(descriptorLimit)
         writer.put(descriptorHardLimit)
@@ -103,6 +106,7 @@ public struct ExecPlan: Equatable {
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
             let sharedMemoryDescriptor = reader.value(Int32.self), let ownershipDescriptor = reader.value(Int32.self),
             let credentials = reader.numbers(UInt64.self), let notifyDescriptor = reader.value(Int32.self),
+            let parentsSocket = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
             let coredumpFilter = reader.value(UInt32.self), reader.isAtEnd
@@ -131,6 +135,7 @@ public struct ExecPlan: Equatable {
         self.ownershipDescriptor = ownershipDescriptor
         self.credentials = credentials
         self.notifyDescriptor = notifyDescriptor
+        self.parentsSocket = parentsSocket
         self.descriptorBase = descriptorBase
         self.descriptorLimit = descriptorLimit
         self.descriptorHardLimit = descriptorHardLimit
@@ -141,8 +146,10 @@ public struct ExecPlan: Equatable {
 
     /// vmrun's own descriptors that the next image needs, each of which keeps its number.
     private var descriptors: [Int32] {
-        ([executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor]
-            + viewDescriptors).filter { $0 >= 0 }
+        ([
+            executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor,
+            parentsSocket,
+        ] + viewDescriptors).filter { $0 >= 0 }
     }
 
     /// The plan in a socket, from which `receive` takes it.

@@ -29,6 +29,7 @@ extension GuestThread {
             throw error
         }
 
+        let socket = process.socketForChildren()
         // An exec, on either side, makes it SIGCHLD.
         if request.exitSignal != UInt64(SIGCHLD) { process.noteHostState() }
         // From here to the child's first steps no signal may run a handler on a half-made process.
@@ -50,7 +51,7 @@ extension GuestThread {
             vmrun_heap_after_fork()
             hold?.open()
             hold?.pass()
-            becomeForkChild(request, context, place, parentGate: release)
+            becomeForkChild(request, context, place, parentGate: release, parentsSocket: socket)
         }
         unlockAfterFork()
         release?.open()
@@ -94,7 +95,7 @@ extension GuestThread {
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
     private func becomeForkChild(
-        _ request: CloneRequest, _ context: UserContext, _ place: Session.Place, parentGate: Gate?
+        _ request: CloneRequest, _ context: UserContext, _ place: Session.Place, parentGate: Gate?, parentsSocket: Int32
     ) -> Never {
         let parentTid = tid
         attach()
@@ -104,7 +105,12 @@ extension GuestThread {
         if !request.has(CloneRequest.files) {
             InternalDescriptors.closeMachines()
             process.synthetic.keepOwnDescriptorFlags()
+            Host.close(process.parentsSocket)
+            process.parentsSocket = parentsSocket
+        } else {
+            process.parentsSocket = -1
         }
+        process.estate = nil
         for thread in process.threads { thread.cpu.forget() }
         for carrier in process.idleCarriers { carrier.cpu.forget() }
         cpu.forget()
@@ -152,6 +158,7 @@ extension GuestThread {
         cpu.machine.expectExecution(cpu.instructionPointer, cpu.instructionPointer &+ 1)
         cpu.machine.expectExecution(process.record.codeStart, process.record.codeEnd)
         robustList = 0
+        prepareAnswers()
         takeIDs(request)
         Watchdog.start(process)
         vmrun_set_host_mask(signals.mask)

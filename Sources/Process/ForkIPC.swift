@@ -133,7 +133,7 @@ final class ForkIPCMessage {
     /// SCM_RIGHTS
     private static let rights: Int32 = 1
     // MSG_DONTWAIT, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC, MSG_TRUNC, MSG_CTRUNC: enumeration constants of another type in each libc.
-    private static let doNotWait: Int32 = 0x40
+    static let doNotWait: Int32 = 0x40
     private static let noSignal: Int32 = 0x4000
     private static let closeOnExec: Int32 = 0x4000_0000
     private static let dataCut: Int32 = 0x20

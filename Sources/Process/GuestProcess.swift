@@ -52,6 +52,10 @@ public final class GuestProcess {
     let observer: ExecutionObserver
     /// Closed when the vfork parent may run on: at exec in the fresh image, or by the process's end.
     var notifyDescriptor: Int32 = -1
+    /// Over which this process's children leave their VMs to it, once there was one. Under `threadsLock`.
+    var estate: MachineEstate?
+    /// Over which this process leaves its VM to its parent, -1 for none.
+    var parentsSocket: Int32 = -1
     /// This process is a vfork helper: it shares its parent's memory, machine and heap.
     public internal(set) var isHelper: Bool
 
@@ -265,6 +269,7 @@ public final class GuestProcess {
         } else if !isHelper {
             // A helper's parent lives on, and may have the same descriptors.
             synthetic.sharedMemory.release()
+            if parentsSocket >= 0 { MachineEstate.leave(machine.descriptor, to: parentsSocket) }
         }
         while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
     }

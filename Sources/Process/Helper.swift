@@ -142,6 +142,7 @@ extension GuestThread {
             session: process.session, server: process.server, timeout: process.timeout, machine: cpu.machine,
             system: process.system, vdso: process.vdso, executablePath: process.executablePath, record: process.currentRecord,
             observer: process.observer, isHelper: true, speedUps: process.speedUps)
+        child.parentsSocket = process.socketForChildren()
         let thread = GuestThread(process: child, cpu: cpu)
         thread.host.pointee.blocked = signals.mask
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }

@@ -258,6 +258,19 @@ extension GuestThread {
     /// Whether the poller has handed over a signal that the thread has not yet seen.
     public var hasHandedSignal: Bool { host.pointee.requests & ThreadRequest.signal != 0 }
 
+    /// Calls that programs make soon after they begin, and children after a fork, with results that are there already.
+    private static let expectedCalls = [
+        SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_rseq,
+    ]
+
+    /// Spares a program that begins, or a child, the exits for its first such calls.
+    func prepareAnswers() {
+        for number in Self.expectedCalls.map({ UInt64($0) }) where cpu.fastPath(of: number) == .remember {
+            let result = process.server.serve(self, number: number, SyscallArguments(0, 0, 0, 0, 0, 0))
+            if result != VMRUN_ERESTART { cpu.remember(number, result) }
+        }
+    }
+
     /// After a call that left the guest though it might not have had to.
     @inline(__always)
     func noteServed(_ number: UInt64, _ result: Int) {

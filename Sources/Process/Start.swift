@@ -58,6 +58,7 @@ public enum ProcessStart {
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false, speedUps: plan.speedUps)
         process.notifyDescriptor = plan.notifyDescriptor
+        process.parentsSocket = plan.parentsSocket
         session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
         guard session.enter(process.pid, record: record, executable: program.executablePath) else {
             Message.fail("the session has no room for another process")
@@ -69,6 +70,7 @@ public enum ProcessStart {
         process.threads = [thread]
         thread.attach()
         thread.credentials = credentials
+        thread.prepareAnswers()
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)
         process.releaseVforkParent()

@@ -173,9 +173,16 @@ enum ProcessCalls {
         var usage = rusage()
         let result = withUnsafeMutablePointer(to: &status) { statusPointer in
             withUnsafeMutablePointer(to: &usage) { usagePointer in
-                thread.hostCall(
-                    Int(SYS_wait4), args.a0, UInt64(UInt(bitPattern: statusPointer)), args.a2,
-                    args.a3 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+                func wait(_ options: UInt64) -> Int {
+                    thread.hostCall(
+                        Int(SYS_wait4), args.a0, UInt64(UInt(bitPattern: statusPointer)), options,
+                        args.a3 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+                }
+                if args.a2 & WNOHANG_FLAG != 0 { return wait(args.a2) }
+                return thread.process.settleEstate {
+                    let result = wait(args.a2 | WNOHANG_FLAG)
+                    return result == 0 ? nil : result
+                } ?? wait(args.a2)
             }
         }
         guard result > 0 else { return result }
@@ -194,14 +201,20 @@ enum ProcessCalls {
         var usage = rusage()
         let result = withUnsafeMutablePointer(to: &info) { infoPointer in
             withUnsafeMutablePointer(to: &usage) { usagePointer in
-                thread.hostCall(
-                    Int(SYS_waitid), args.a0, args.a1, UInt64(UInt(bitPattern: infoPointer)), args.a3,
-                    args.a4 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+                func wait(_ options: UInt64) -> Int {
+                    thread.hostCall(
+                        Int(SYS_waitid), args.a0, args.a1, UInt64(UInt(bitPattern: infoPointer)), options,
+                        args.a4 == 0 ? 0 : UInt64(UInt(bitPattern: usagePointer)))
+                }
+                if args.a3 & WNOHANG_FLAG != 0 { return wait(args.a3) }
+                return thread.process.settleEstate {
+                    let result = wait(args.a3 | WNOHANG_FLAG)
+                    return result == 0 && child(infoPointer.pointee) == 0 ? nil : result
+                } ?? wait(args.a3)
             }
         }
         guard result == 0 else { return result }
-        // si_pid and si_status are at bytes 16 and 24 of a SIGCHLD siginfo.
-        let pid = withUnsafeBytes(of: info) { $0.load(fromByteOffset: 16, as: Int32.self) }
+        let pid = child(info)
         let ended = info.si_code == CLD_EXITED_CODE || info.si_code == CLD_KILLED_CODE || info.si_code == CLD_DUMPED_CODE
         let keeps = Int32(truncatingIfNeeded: args.a3) & WNOWAIT_FLAG != 0
         if pid > 0 && ended && !keeps { thread.process.session.remove(pid) }
@@ -216,6 +229,12 @@ enum ProcessCalls {
         return 0
     }
 
+    /// si_pid, at byte 16 of a SIGCHLD siginfo.
+    private static func child(_ info: siginfo_t) -> Int32 {
+        withUnsafeBytes(of: info) { $0.load(fromByteOffset: 16, as: Int32.self) }
+    }
+
+    private static let WNOHANG_FLAG: UInt64 = 1
     private static let CLD_EXITED_CODE: Int32 = 1
     private static let CLD_KILLED_CODE: Int32 = 2
     private static let CLD_DUMPED_CODE: Int32 = 3
