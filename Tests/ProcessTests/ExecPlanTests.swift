@@ -28,6 +28,7 @@ private func plan() -> ExecPlan {
     plan.kvmDescriptor = 4101
     plan.processor = bytes("processor")
     plan.sharedMemoryDescriptor = 4102
+    plan.parentsSocket = 4106
     plan.notifyDescriptor = 4100
     plan.descriptorBase = 4096
     plan.descriptorLimit = 1024
