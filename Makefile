@@ -17,7 +17,7 @@ ARGS          :=
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
 
 all: build/vmrun ## build the release binary build/vmrun (the default)
 
@@ -61,6 +61,9 @@ bench-peers: bench-tools
 
 soak: build/vmrun build/roots/busybox ## 1000 rounds of start/exit and of spawn/kill leave nothing behind; ARGS='--rounds N'
 	@$(PYTHON) Tests/Tools/soak.py $(ARGS)
+
+fuzz-calls: build/vmrun fixtures ## half an hour of random system calls by hostile programs; ARGS='--seconds N'
+	@$(PYTHON) Tests/Tools/fuzz_calls.py $(ARGS)
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
