@@ -73,6 +73,8 @@ public struct Options: Equatable {
     public var hasFastSystemCalls = true
     /// Whether calls may be made for a guest thread that stays in the guest.
     public var isSwitchless = true
+    /// Whether hot system call instructions may be rewritten to jumps.
+    public var rewritesCalls = true
     /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 

@@ -27,6 +27,7 @@ extension Options {
           --max-processes N             refuse to make more than N processes; 0: no limit (default)
           --no-fast-syscalls            leave the guest for every system call
           --no-switchless               make no calls on another host thread meanwhile
+          --no-patch                    rewrite no system call instructions
           --version                     print the version
           --help                        print this text
 

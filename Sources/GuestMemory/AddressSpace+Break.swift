@@ -51,6 +51,7 @@ extension AddressSpace {
     }
 
     private func growHeap(_ old: UInt64, _ new: UInt64) -> Bool {
+        prepareChange(old, new + Arena.pageSize)
         // One page is kept free below the next mapping, more below one that grows down.
         if let next = regions.region(endingAbove: old), new + Arena.pageSize > next.guardedStart { return false }
         let request = MapRequest(

@@ -71,6 +71,7 @@ extension AddressSpace {
         guard start & (Arena.pageSize - 1) == 0 else { throw refusal(request, .EINVAL) }
         guard start >= Arena.base else { throw refusal(request, .EPERM) }
         let end = start + length
+        prepareChange(start, end)
         let replaces = !regions.isFree(start, end)
         if replaces {
             if request.flags.has(.MAP_FIXED_NOREPLACE) { throw refusal(request, .EEXIST) }

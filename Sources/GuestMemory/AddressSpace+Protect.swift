@@ -27,7 +27,7 @@ extension AddressSpace {
         let growsDown = growth == Self.PROT_GROWSDOWN
         let start = growsDown ? regions.region(endingAbove: address).map { min($0.start, address) } ?? address : address
         let protection = effective(prot)
-        if protection & PROT_EXEC == 0 { revokeExecution(start, end) }
+        if protection & PROT_EXEC == 0 { revokeExecution(start, end) } else { prepareChange(start, end) }
         let result = hostProtect(address, end, prot, pkey)
         if result < 0 {
             protectPiecewise(address, end, prot & ~growth, pkey)

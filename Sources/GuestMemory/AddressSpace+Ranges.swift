@@ -40,6 +40,7 @@ extension AddressSpace {
         lock.lock()
         defer { lock.unlock() }
         try reserve()
+        if length <= Arena.top, address <= Arena.top - length { prepareChange(address, address + length) }
         let result = try forward(Int32(SYS_madvise), address: address, length: length, UInt64(advice))
         regions.change(address, address + Arena.pageUp(length)) { region in
             if advice == MADV_DONTFORK { region.flags.insert(.dontFork) } else { region.flags.remove(.dontFork) }

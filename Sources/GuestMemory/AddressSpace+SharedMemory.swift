@@ -33,6 +33,7 @@ extension AddressSpace {
         } else {
             guard size <= Arena.top, start <= Arena.top - size else { throw .ENOMEM }
             guard start >= Arena.base else { throw .EPERM }
+            prepareChange(start, start + size)
             guard replaces || regions.isFree(start, start + size) else { throw .EINVAL }
         }
         let end = start + size

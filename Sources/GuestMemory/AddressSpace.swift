@@ -8,6 +8,12 @@ public protocol AddressSpaceObserver: AnyObject {
     /// Execution ends in [start, end). Called with the address space locked, before the host call that unmaps the range,
     /// replaces it, or takes PROT_EXEC away.
     func executeRevoked(start: UInt64, end: UInt64)
+    /// No vCPU but the caller's executes the guest's text. Called with the address space locked, as what follows.
+    var runsAlone: Bool { get }
+    /// Where slot `slot` of the window of rewritten calls leads.
+    func target(ofSlot slot: Int) -> UInt64
+    /// The site is about to jump there.
+    func callSiteChosen(_ slot: Int, _ site: CallSite)
 }
 
 /// The guest's address space. The host's mm is the truth about memory: every call here ends in the host call of the same
@@ -41,6 +47,8 @@ public final class AddressSpace {
     var programData: UInt64 = 0
     /// Of mlockall(2): how mappings to come are locked.
     var futureLock = FutureLock.none
+    /// System calls that are jumps now.
+    var callSites = CallSites()
     /// Tag of the last shared memory attachment.
     var lastAttachment: UInt32 = 0
 
@@ -109,6 +117,7 @@ public final class AddressSpace {
         try check(unmapOnHost(Arena.base, Arena.top - Arena.base))
         regions.removeAll()
         threadStacks.removeAll()
+        callSites = CallSites()
         self.layout = layout
         breakStart = 0
         breakEnd = 0
@@ -137,6 +146,7 @@ public final class AddressSpace {
         }
         // mlockall(2): a child does not inherit locks.
         futureLock = .none
+        callSites.isRegistered = false
         lock.unlock()
         // What waited for the others need not wait any longer.
         threadExiting(ThreadStacks.leftBehind)
@@ -175,8 +185,9 @@ public final class AddressSpace {
         regions.remove(start, end)
     }
 
-    /// Tells the observer where anything executable lies in [start, end).
+    /// [start, end) is about to go, or to be executed no more: tells the observer where anything executable lies in it.
     func revokeExecution(_ start: UInt64, _ end: UInt64) {
+        prepareChange(start, end)
         guard let observer, regions.contains(protection: PROT_EXEC, from: start, to: end) else { return }
         observer.executeRevoked(start: start, end: end)
     }

@@ -23,14 +23,20 @@ public final class GuestMachine {
     /// Where the next chunk goes in guest-physical space: above what KernelMemory may use.
     private var nextPhysical: UInt64 = 4 << 30
     private let vdso: HostVDSO
+    /// Whether calls are sampled, to find the sites that are worth rewriting.
+    let looksForSites: Bool
 
     static let chunkSize: UInt64 = 64 << 20
     static let largeChunkSize: UInt64 = 1 << 30
 
-    /// - Parameter fastPath: what becomes of each system call before it leaves the guest.
+    /// - Parameters:
+    ///   - looksForSites: whether calls are sampled, see `GuestCPU.sampledSite`.
+    ///   - fastPath: what becomes of each system call before it leaves the guest.
     public init(
-        _ system: KVMSystem, mappings: any GuestMappings, vdso: HostVDSO, fastPath: (UInt32) -> FastPath = { _ in .exit }
+        _ system: KVMSystem, mappings: any GuestMappings, vdso: HostVDSO, looksForSites: Bool = false,
+        fastPath: (UInt32) -> FastPath = { _ in .exit }
     ) throws(MachineFailure) {
+        self.looksForSites = looksForSites
         do throws(HostError) { vm = try VirtualMachine(system) } catch { throw .kvm("KVM_CREATE_VM", error.number) }
         let slots = SlotCounter(limit: system.capability(KVM_CAP_NR_MEMSLOTS))
         self.slots = slots
@@ -268,4 +274,11 @@ public final class GuestMachine {
     }
 
     func growStack(at address: UInt64) -> Bool { mappings.growStack(at: address) }
+
+    func isRewritten(_ address: UInt64) -> Bool { mappings.isRewritten(address) }
+
+    // MARK: Rewritten call sites
+
+    /// At most one vCPU is there.
+    public var hasOneCPU: Bool { lock.withLock { livingCPUs <= 1 } }
 }

@@ -5,6 +5,8 @@ public protocol GuestMappings: AnyObject {
     func release()
     /// The mapping that holds `address`, or nil. Between `hold` and `release`.
     func heldMapping(containing address: UInt64) -> GuestMapping?
+    /// Whether a system call was rewritten at `address`, and what stands there now is not a breakpoint. Not between `hold` and `release`.
+    func isRewritten(_ address: UInt64) -> Bool
     /// Extends a MAP_GROWSDOWN mapping down to `address` where Linux would. True where it did. Not between `hold` and `release`.
     func growStack(at address: UInt64) -> Bool
 }

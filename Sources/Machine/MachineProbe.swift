@@ -33,6 +33,7 @@ public enum MachineProbe {
             return GuestMapping(start: Self.address, end: Self.address + 4096, protection: PROT_READ | PROT_EXEC)
         }
 
+        func isRewritten(_ address: UInt64) -> Bool { false }
         func growStack(at address: UInt64) -> Bool { false }
     }
 

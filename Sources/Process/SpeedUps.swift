@@ -10,11 +10,13 @@ public struct SpeedUps: OptionSet {
     public static let fastPaths = SpeedUps(rawValue: 1)
     /// A poller (--no-switchless).
     public static let switchless = SpeedUps(rawValue: 2)
+    /// Jumps in the place of hot system calls (--no-patch).
+    public static let rewriting = SpeedUps(rawValue: 4)
 
     /// What becomes of a system call before it leaves the guest.
     func path(of number: UInt32, _ server: any SystemCallServer) -> FastPath {
         contains(.fastPaths) ? server.fastPath(number) : .exit
     }
 
-    public static let all: SpeedUps = [.fastPaths, .switchless]
+    public static let all: SpeedUps = [.fastPaths, .switchless, .rewriting]
 }

@@ -31,7 +31,9 @@ public enum ProcessStart {
         let machine: GuestMachine
         let cpu: GuestCPU
         do throws(MachineFailure) {
-            machine = try GuestMachine(system, mappings: memory, vdso: vdso) { plan.speedUps.path(of: $0, server) }
+            machine = try GuestMachine(
+                system, mappings: memory, vdso: vdso, looksForSites: plan.speedUps.contains(.rewriting)
+            ) { plan.speedUps.path(of: $0, server) }
             cpu = try GuestCPU(machine)
         } catch {
             Message.fail(error.sentence)

@@ -13,7 +13,7 @@ extension GuestProcess {
             do throws(MachineFailure) { return try GuestCPU(current) } catch {
                 guard current.isFull else { throw error }
             }
-            let next = try GuestMachine(system, mappings: memory, vdso: vdso) { speedUps.path(of: $0, server) }
+            let next = try newMachine()
             let isWanted = threadsLock.withLock {
                 guard machine === current else { return false }
                 machine = next
@@ -23,6 +23,12 @@ extension GuestProcess {
                 observer.add(next, memory)
                 closeIfUnused(current)
             }
+        }
+    }
+
+    private func newMachine() throws(MachineFailure) -> GuestMachine {
+        try GuestMachine(system, mappings: memory, vdso: vdso, looksForSites: speedUps.contains(.rewriting)) {
+            speedUps.path(of: $0, server)
         }
     }
 
@@ -40,8 +46,8 @@ extension GuestProcess {
 
     /// A new VM over the same memory, with empty page tables: chunks come back as they are touched.
     func replaceMachine() throws(MachineFailure) {
-        machine = try GuestMachine(system, mappings: memory, vdso: vdso) { speedUps.path(of: $0, server) }
-        observer.machines = [machine]
+        machine = try newMachine()
+        observer.add(machine, memory)
     }
 }
 
@@ -54,9 +60,20 @@ final class ExecutionObserver: AddressSpaceObserver {
         for machine in machines { machine.executeRevoked(start: start, end: end) }
     }
 
+    var runsAlone: Bool { machines.count == 1 && machines[0].hasOneCPU }
+
+    func target(ofSlot slot: Int) -> UInt64 { GuestMachine.stub(slot) }
+
+    func callSiteChosen(_ slot: Int, _ site: CallSite) {
+        for machine in machines { machine.installStub(slot, number: site.number, returnAddress: site.returnAddress) }
+    }
+
     func add(_ machine: GuestMachine, _ memory: AddressSpace) {
         memory.hold()
         machines.append(machine)
+        memory.forEachHeldCallSite { slot, site in
+            machine.installStub(slot, number: site.number, returnAddress: site.returnAddress)
+        }
         memory.release()
     }
 

@@ -63,7 +63,7 @@ struct MapsText {
     func isInArena(_ line: Line) -> Bool { line.start >= arena.lowerBound && line.end <= arena.upperBound }
 
     func isShown(_ line: Line) -> Bool {
-        if isInArena(line) { return true }
+        if isInArena(line) { return !line.name.hasPrefix("/memfd:vmrun:call-sites ") }
         return line.name.hasPrefix("[vdso]") || line.name.hasPrefix("[vvar") || line.name.hasPrefix("[vsyscall]")
     }
 

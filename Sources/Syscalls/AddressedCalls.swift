@@ -33,6 +33,7 @@ enum AddressedCalls {
         }
         guard try mode(transfer.descriptor) != O_WRONLY else { throw .EBADF }
         guard let file = try object.open(writing: false) else { return 0 }
+        if object.file == .memory { thread.process.memory.keepCallSites() }
         defer { Host.close(file) }
         return try each(thread, transfer, at: offset) { (address, length, offset) throws(GuestErrno) in
             switch object.file {
@@ -50,6 +51,7 @@ enum AddressedCalls {
         case .memory(let object):
             guard object.file == .memory else { throw .EINVAL }
             guard let file = try object.open(writing: true) else { return 0 }
+            thread.process.memory.keepCallSites()
             defer { Host.close(file) }
             return try each(thread, transfer, at: transfer.offset ?? position(transfer.descriptor)) {
                 (address, length, offset) throws(GuestErrno) in

@@ -1,4 +1,5 @@
 import CShim
+import GuestMemory
 import LinuxABI
 import Process
 
@@ -15,6 +16,7 @@ enum ProcessMemoryCalls {
 
     private static func transfer(_ thread: GuestThread, _ number: Int, _ args: SyscallArguments) -> Int {
         let target = Membership.checked(thread, args.a0)
+        if thread.process.hasThread(Int32(truncatingIfNeeded: target)) { thread.process.memory.keepCallSites() }
         let local = Forwarding.iovec(args.a1, count: args.a2, scratch: thread.scratch.data)
         let space = UnsafeMutableRawBufferPointer(
             start: thread.scratch.at(Scratch.control), count: Scratch.controlCapacity)

@@ -84,6 +84,7 @@ enum Launch {
         guard options.hasFastSystemCalls else { return [] }
         var chosen: SpeedUps = .fastPaths
         if options.isSwitchless { chosen.insert(.switchless) }
+        if options.rewritesCalls { chosen.insert(.rewriting) }
         return chosen
     }
 

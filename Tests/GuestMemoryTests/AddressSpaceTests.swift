@@ -16,6 +16,9 @@ private let growsDown: UInt64 = 0x100
 private final class Revocations: AddressSpaceObserver {
     var ranges: [Range<UInt64>] = []
     func executeRevoked(start: UInt64, end: UInt64) { ranges.append(start..<end) }
+    var runsAlone: Bool { true }
+    func target(ofSlot slot: Int) -> UInt64 { UInt64(slot) }
+    func callSiteChosen(_ slot: Int, _ site: CallSite) {}
 }
 
 /// Spaces share the one arena there is, so one test runs at a time and leaves it empty.

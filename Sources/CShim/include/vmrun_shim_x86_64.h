@@ -8,6 +8,14 @@
 #define VMRUN_FAST_KINDS 0xe00
 #define VMRUN_FAST_NUMBERS 512
 
+/// Distance from the code's page to that of the stubs: one for each call site that was rewritten to jump here.
+#define VMRUN_FAST_STUBS 0x1000
+#define VMRUN_FAST_STUB_SIZE 32
+#define VMRUN_FAST_MOST_STUBS 128
+/// Where the guest finds the stubs' addresses, 8 bytes each. A jump through one of them reads FF 24 25, then its address as 32 bits: the upper
+/// half of that is a `syscall` instruction (0F 05).
+#define VMRUN_SITE_WINDOW 0x050f0000
+
 // Kinds: leave the guest; the index of an answer in `answers`; or give it to the host thread that polls.
 #define VMRUN_FAST_EXIT 0
 #define VMRUN_FAST_FORWARD 0x80
@@ -26,6 +34,7 @@
 #define VMRUN_FAST_PATIENCE 0x4c
 #define VMRUN_FAST_EXPIRED 0x50
 #define VMRUN_FAST_KNOWN 0x58
+#define VMRUN_FAST_BUDGET 0x60
 #define VMRUN_FAST_ANSWERS 0x80
 /// The code's own stack, a word deep, ends here.
 #define VMRUN_FAST_STACK 0x1000
@@ -61,7 +70,9 @@ struct vmrun_fast_page {
     uint64_t expired;
     /// Which of `answers` are there, a bit each.
     uint64_t known;
-    uint64_t padding[4];
+    /// How many `syscall` instructions are left until one leaves the guest, so that the host sees where it is.
+    uint32_t budget, unused_too;
+    uint64_t padding[3];
     uint64_t answers[64];
 };
 
@@ -73,6 +84,7 @@ _Static_assert(offsetof(struct vmrun_fast_page, mode) == VMRUN_FAST_MODE, "mode"
 _Static_assert(offsetof(struct vmrun_fast_page, patience) == VMRUN_FAST_PATIENCE, "patience");
 _Static_assert(offsetof(struct vmrun_fast_page, expired) == VMRUN_FAST_EXPIRED, "expired");
 _Static_assert(offsetof(struct vmrun_fast_page, known) == VMRUN_FAST_KNOWN, "known");
+_Static_assert(offsetof(struct vmrun_fast_page, budget) == VMRUN_FAST_BUDGET, "budget");
 _Static_assert(offsetof(struct vmrun_fast_page, answers) == VMRUN_FAST_ANSWERS, "answers");
 
 /// The code, position independent; LSTAR is its first byte. The other names are places in it, for whoever has to tell the user's
@@ -93,6 +105,9 @@ VMRUN_FAST_PLACE(leave)
 VMRUN_FAST_PLACE(leave_out)
 VMRUN_FAST_PLACE(taken)
 VMRUN_FAST_PLACE(await_out)
+VMRUN_FAST_PLACE(jumped)
+VMRUN_FAST_PLACE(stack_taken)
+VMRUN_FAST_PLACE(flags_kept)
 VMRUN_FAST_PLACE(end)
 #undef VMRUN_FAST_PLACE
 

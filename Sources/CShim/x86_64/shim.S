@@ -8,6 +8,8 @@
 
 #define PAGE(field) (vmrun_fast_begin + VMRUN_FAST_DISTANCE + VMRUN_FAST_##field)(%rip)
 #define TRAP_FLAG 0x100
+// Interrupts are on for every user; bit 1 is always one.
+#define USUAL_FLAGS 0x202
 
     .section .rodata
     .balign 64
@@ -23,6 +25,9 @@
     .globl vmrun_fast_leave_out
     .globl vmrun_fast_taken
     .globl vmrun_fast_await_out
+    .globl vmrun_fast_jumped
+    .globl vmrun_fast_stack_taken
+    .globl vmrun_fast_flags_kept
 vmrun_fast_begin:
     mov %rax, PAGE(RAX)
 vmrun_fast_number_saved:
@@ -30,6 +35,9 @@ vmrun_fast_number_saved:
 vmrun_fast_data_saved:
     test $TRAP_FLAG, %r11d
     jnz vmrun_fast_leave
+    decl PAGE(BUDGET)
+    jz vmrun_fast_leave
+vmrun_fast_chosen:
     mov %eax, %eax
     cmp $VMRUN_FAST_NUMBERS, %eax
     jae vmrun_fast_leave
@@ -110,6 +118,21 @@ vmrun_fast_await_out:
     jne vmrun_fast_leave
     mov PAGE(RAX), %rax
     jmp vmrun_fast_answered
+
+// From a call site that was rewritten, in ring 3: its stub has put number and return address where `syscall` would have them. The flags
+// come to R11 by the code's own stack.
+vmrun_fast_jumped:
+    mov %rsp, PAGE(RSP)
+vmrun_fast_stack_taken:
+    lea PAGE(STACK), %rsp
+    pushfq
+    pop %r11
+    mov PAGE(RSP), %rsp
+vmrun_fast_flags_kept:
+    or $USUAL_FLAGS, %r11
+    mov %rax, PAGE(RAX)
+    mov %rdx, PAGE(RDX)
+    jmp vmrun_fast_chosen
 vmrun_fast_end:
 #endif
     .section .note.GNU-stack, "", @progbits

@@ -12,6 +12,9 @@ extension GuestCPU {
     public func forgetAnswers() {}
     public func join(_ turn: CallTurn?) {}
 
+    public var sampledSite: UInt64? { nil }
+    public func sampleLess() {}
+
     public var forwards: Bool {
         get { false }
         set {}

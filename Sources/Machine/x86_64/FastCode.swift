@@ -36,9 +36,21 @@ enum FastCode {
     }
 
     /// Turns the registers of a vCPU that was stopped in the code into the user's. Where the call is done the context goes behind its
-    /// `syscall`, otherwise back to it: what the code has done until then nobody has seen. The flags are in r11 throughout.
+    /// `syscall`, otherwise back to it: what the code has done until then nobody has seen. The flags are in r11, but for where the code
+    /// is entered by a jump.
     static func bringToUser(_ registers: UnsafeMutablePointer<kvm_regs>, _ page: UnsafeMutablePointer<vmrun_fast_page>) {
         let place = registers.pointee.rip &- start
+        if place < vmrun_fast_jumped_offset() || place >= vmrun_fast_flags_kept_offset() {
+            registers.pointee.rflags = registers.pointee.r11
+        }
+        registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.rflags)
+        if place >= vmrun_fast_jumped_offset() {
+            if place >= vmrun_fast_stack_taken_offset() && place < vmrun_fast_flags_kept_offset() {
+                registers.pointee.rsp = page.pointee.rsp
+            }
+            registers.pointee.rip = registers.pointee.rcx &- 2
+            return
+        }
         if place >= vmrun_fast_stack_switched_offset() && place < vmrun_fast_stack_restored_offset() {
             registers.pointee.rsp = page.pointee.rsp
         }

@@ -33,6 +33,29 @@ extension GuestCPU {
     /// Answers may have changed.
     public func forgetAnswers() { fast.pointee.known = 0 }
 
+    // MARK: Where calls come from
+
+    /// Calls until the first one that leaves the guest only to show where it is.
+    static var firstSampleInterval: UInt32 { 512 }
+    private static var longestSampleInterval: UInt32 { 1 << 16 }
+
+    /// Behind the `syscall` instruction of the call being served, where this call is a sample.
+    @inline(__always)
+    public var sampledSite: UInt64? {
+        guard fast.pointee.budget == 0 else { return nil }
+        return sample()
+    }
+
+    private func sample() -> UInt64? {
+        fast.pointee.budget = sampleInterval
+        return legacyEntry == nil && sampleInterval != .max ? registers.pointee.rcx : nil
+    }
+
+    /// Samples are of little use here.
+    public func sampleLess() {
+        if sampleInterval < Self.longestSampleInterval { sampleInterval *= 2 }
+    }
+
     // MARK: Forwarding, by whoever has the turn
 
     /// Takes part in the turns of a poller, or in none.

@@ -24,6 +24,10 @@ public final class GuestCPU {
     /// Its page for the code behind `syscall`, and what that code does with each number.
     let fast: UnsafeMutablePointer<vmrun_fast_page>
     let fastKinds: UnsafePointer<UInt8>
+    /// The machine's page of `CallStub`s.
+    private let stubs: UnsafeMutableRawPointer
+    /// How many calls lie between two of which the host looks where they come from.
+    var sampleInterval: UInt32
     /// Whether the calls of this vCPU's thread are this host thread's or the poller's to make, where there is a poller.
     var turn: CallTurn?
     private var position = Position.user
@@ -35,7 +39,7 @@ public final class GuestCPU {
     var probe: FaultProbe?
     var ownProbe: FaultProbe?
     /// The system call being served came through the vsyscall page: where the guest stood, rip and rsp.
-    private var legacyEntry: (UInt64, UInt64)?
+    private(set) var legacyEntry: (UInt64, UInt64)?
     /// Bytes of the XSAVE image.
     public static let extendedStateCapacity = 4096
 
@@ -55,6 +59,9 @@ public final class GuestCPU {
         exceptionStack = machine.memory.pointer(pages.stack)
         root = pages.root
         fast = machine.memory.pointer(pages.fast).assumingMemoryBound(to: vmrun_fast_page.self)
+        stubs = machine.stubs
+        sampleInterval = machine.looksForSites ? Self.firstSampleInterval : .max
+        fast.pointee.budget = sampleInterval
         fastKinds = UnsafePointer(machine.memory.pointer(pages.kinds).assumingMemoryBound(to: UInt8.self))
         // SAFETY: kvm_run stays mapped as long as the VCPU object, which this object owns.
         let sync = vmrun_sync_regs(vcpu.run).unsafelyUnwrapped
@@ -399,8 +406,10 @@ public final class GuestCPU {
         }
         if FastCode.contains(rip) {
             FastCode.bringToUser(registers, fast)
-            registers.pointee.rflags = ShimLayout.userFlags(registers.pointee.r11)
             forceUser = true
+            markRegistersChanged()
+        } else if CallStub.contains(rip) {
+            CallStub.bringToUser(registers, stubs)
             markRegistersChanged()
         }
         restoreFlags()
@@ -435,6 +444,12 @@ public final class GuestCPU {
         position = .user
         forceUser = true
         markRegistersChanged()
+        // A single step from a rewritten site.
+        if CallStub.contains(registers.pointee.rip) { CallStub.bringToUser(registers, stubs) }
+        if vector == ExceptionVector.breakpoint && machine.isRewritten(registers.pointee.rip &- 1) {
+            registers.pointee.rip &-= 1
+            return nil
+        }
         if vector == ExceptionVector.pageFault {
             let fault = PageFault(
                 address: segments.pointee.cr2, write: code & PageFaultBits.write != 0, fetch: code & PageFaultBits.fetch != 0,

@@ -7,6 +7,7 @@ import CShim
 ///     base + 0x01000  IDT                     supervisor
 ///     base + 0x02000  exception stubs         supervisor, 16 bytes each
 ///     base + 0x03000  the code behind `syscall`  user, executable (`syscall` may land in ring 3)
+///     base + 0x04000  stubs that rewritten call sites jump to  user, executable
 ///     base + 0x10000  one page per vCPU: TSS at its start, exception stack down from its end
 ///     base + 0x200000 the vCPU's own page for that code, user and writable; each vCPU has another one here
 enum ShimLayout {

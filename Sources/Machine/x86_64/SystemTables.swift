@@ -7,7 +7,7 @@ enum SystemTables {
     static func install(
         _ memory: KernelMemory, _ tables: PageTables, fastPath: (UInt32) -> FastPath
     ) throws(MachineFailure) {
-        let first = try memory.allocate(pages: 4)
+        let first = try memory.allocate(pages: 5)
         let bits = PageTableEntry.supervisorPage
         try tables.mapPage(ShimLayout.gdt, physical: first, bits: bits | PageTableEntry.noExecute)
         try tables.mapPage(ShimLayout.idt, physical: first + 0x1000, bits: bits | PageTableEntry.noExecute)
@@ -15,6 +15,10 @@ enum SystemTables {
         // Ring 3 must be able to run it, and nobody to write it.
         try tables.mapPage(
             ShimLayout.systemCallEntry, physical: first + 0x3000, bits: PageTableEntry.readOnlyUserPage)
+
+        try tables.mapPage(
+            ShimLayout.systemCallEntry + UInt64(VMRUN_FAST_STUBS), physical: first + 0x4000,
+            bits: PageTableEntry.readOnlyUserPage)
 
         let gdt = memory.table(first)
         for (index, descriptor) in ShimLayout.gdtEntries { gdt[index] = descriptor }

@@ -1,6 +1,7 @@
 """The command line: its options, and one clear sentence for each thing that can be wrong with it."""
 
 import os
+import platform
 import re
 
 from harness import elf
@@ -300,3 +301,13 @@ def limited_file_size(context):
     command = ["sh", "-c", script, "sh", *context.under_vmrun(["sh", "-c", "cat /proc/self/comm; ulimit -f; exec true"])]
     result = context.run(command)
     check(result.status == 0 and result.stdout == b"cat\n0\n", "not what a native shell says", result.transcript())
+
+
+@case()
+def hot_calls_are_rewritten(context):
+    if platform.machine() != "x86_64":
+        raise Skip("only x86-64 has anything to rewrite")
+    program = [context.fixture("system/hot_calls", "static-glibc"), "its place"]
+    for options, expected in [([], "changed"), (["--no-patch"], "as it was"), (["--no-fast-syscalls"], "as it was")]:
+        result = context.guest(program, *options)
+        check(result.stdout.decode() == f"its place: {expected}\n", f"not {expected} with {options}", result.transcript())

@@ -1,0 +1,170 @@
+import CShim
+import Host
+import LinuxABI
+
+/// Hot system calls become jumps (x86-64). A `mov $number, %eax; syscall` in a program's private, read-only text is rewritten to an indirect jump
+/// through a slot of the window, a page at a fixed address whose upper half is again the `syscall` at the end: whoever jumps there makes the
+/// call as before. What is written is this process's own copy of the page. Before anything changes at the site or in the window the
+/// program's own bytes are put back.
+extension AddressSpace {
+    /// A sample: a call was made from the site that ends at `returnAddress`. False where the site is none that can be rewritten.
+    public func noteCall(behind returnAddress: UInt64) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        let address = returnAddress &- CallSite.length
+        guard !callSites.isOff else { return false }
+        guard callSites.note(address) else { return true }
+        return rewrite(address)
+    }
+
+    /// Puts all sites back and leaves the program's text alone from now on: it is looked at, or changed, as memory.
+    public func keepCallSites() {
+        lock.lock()
+        defer { lock.unlock() }
+        callSites.isOff = true
+        restoreCalls(0, .max)
+    }
+
+    /// Whether a system call was rewritten at `address`, and what stands there now is no breakpoint. Waits for a change under way.
+    public func isRewritten(_ address: UInt64) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        return callSites.knows(address) && Self.bytes(at: address).map { $0 & 0xff != Self.breakpoint } ?? false
+    }
+
+    /// The sites that are, or were, rewritten, by slot; for the caller of `hold`.
+    public func forEachHeldCallSite(_ body: (_ slot: Int, CallSite) -> Void) {
+        for (slot, entry) in callSites.entries.enumerated() { body(slot, entry.site) }
+    }
+
+    /// Before [start, end) changes, with the lock held: what stands there is the program's own again, and the window has gone.
+    func prepareChange(_ start: UInt64, _ end: UInt64) {
+        if callSites.entries.isEmpty { return }
+        if callSites.isWindow(start, end) {
+            callSites.isOff = true
+            restoreCalls(0, .max)
+            _ = Host.raw(Int32(SYS_munmap), Int(CallSites.window), Int(Arena.pageSize))
+            regions.remove(CallSites.window, CallSites.window + Arena.pageSize)
+            callSites.hasWindow = false
+        } else {
+            restoreCalls(start, end)
+        }
+    }
+
+    // MARK: With the lock held
+
+    private static let breakpoint: UInt64 = 0xcc
+
+    private func rewrite(_ address: UInt64) -> Bool {
+        guard !callSites.isFull, let region = regions.region(containing: address), region.kind == .file || region.kind == .image,
+            region.protection & (PROT_EXEC | PROT_WRITE) == PROT_EXEC, !region.flags.contains(.shared),
+            address & (Arena.pageSize - 1) <= Arena.pageSize - 8,
+            let bytes = Self.bytes(at: address), let site = CallSite(bytes, at: address)
+        else { return false }
+        guard let observer, let text = ProcessText() else {
+            callSites.isOff = true
+            return false
+        }
+        defer { text.close() }
+        guard callSites.hasWindow || mapWindow(observer) else {
+            callSites.isOff = true
+            return false
+        }
+        let slot = callSites.add(site)
+        observer.callSiteChosen(slot, site)
+        if !change(text, address, to: CallSite.jump(slot: slot)) {
+            callSites.markRestored(slot)
+            callSites.isOff = true
+            return false
+        }
+        return true
+    }
+
+    private func restoreCalls(_ start: UInt64, _ end: UInt64) {
+        let slots = callSites.slots(in: start, end)
+        guard !slots.isEmpty, let text = ProcessText() else { return }
+        defer { text.close() }
+        for slot in slots {
+            let site = callSites.entries[slot].site
+            // The guest may have dropped its copy of the page.
+            if let bytes = Self.bytes(at: site.address), bytes & Self.changed == CallSite.jump(slot: slot) {
+                _ = change(text, site.address, to: site.original)
+            }
+            callSites.markRestored(slot)
+        }
+    }
+
+    private static let changed: UInt64 = 1 << UInt64(CallSite.changedBytes * 8) - 1
+
+    /// The eight bytes at `address`, nil where they cannot be read.
+    private static func bytes(at address: UInt64) -> UInt64? {
+        do throws(GuestErrno) { return try GuestAccess.read(UInt64.self, at: GuestAddress(address)) } catch { return nil }
+    }
+
+    /// Writes the five bytes of a site. Where other processors may execute them a breakpoint stands there meanwhile, which sends a vCPU to
+    /// `isRewritten`, and all have seen it before the rest is written.
+    private func change(_ text: ProcessText, _ address: UInt64, to bytes: UInt64) -> Bool {
+        if observer?.runsAlone ?? false { return text.write(bytes, count: CallSite.changedBytes, at: address) }
+        return synchronize() && text.write(Self.breakpoint, count: 1, at: address) && synchronize()
+            && text.write(bytes >> 8, count: CallSite.changedBytes - 1, at: address + 1) && synchronize()
+            && text.write(bytes, count: 1, at: address)
+    }
+
+    private static let MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 5
+    private static let MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 6
+
+    /// All processors that execute this process forget what they have fetched ahead (membarrier(2)): each vCPU leaves and enters the guest.
+    private func synchronize() -> Bool {
+        if !callSites.isRegistered {
+            callSites.isRegistered = true
+            _ = Host.raw(Int32(SYS_membarrier), Self.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0)
+        }
+        return Host.raw(Int32(SYS_membarrier), Self.MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0) == 0
+    }
+
+    /// The page of slots: a file in memory, so that nothing that a guest does to it by chance (madvise(2)) empties it.
+    private func mapWindow(_ observer: any AddressSpaceObserver) -> Bool {
+        guard Host.raw(Int32(SYS_membarrier), 0, 0) & Self.MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE != 0 else { return false }
+        let start = CallSites.window, end = start + Arena.pageSize
+        guard regions.isFree(start, end), regions.reserve(1) else { return false }
+        let descriptor: Int32
+        do throws(HostError) {
+            descriptor = try Host.memoryFile("vmrun:call-sites")
+        } catch { return false }
+        defer { Host.close(descriptor) }
+        var slots: [UInt8] = []
+        for slot in 0..<CallSites.capacity {
+            withUnsafeBytes(of: observer.target(ofSlot: slot).littleEndian) { slots.append(contentsOf: $0) }
+        }
+        do throws(HostError) { try Host.fill(memoryFile: descriptor, with: slots) } catch { return false }
+        let result = Host.raw(
+            Int32(SYS_mmap), Int(start), Int(Arena.pageSize), Int(PROT_READ), Int(MAP_SHARED | MAP_FIXED_NOREPLACE), Int(descriptor), 0)
+        guard result == Int(start) else { return false }
+        regions.insert(Region(start: start, end: end, protection: PROT_READ, kind: .file, flags: .shared))
+        callSites.hasWindow = true
+        return true
+    }
+}
+
+/// The process's memory as a file, through which text can be written that is mapped read-only: as a debugger does.
+private struct ProcessText {
+    private let descriptor: Int32
+
+    init?() {
+        let result = "/proc/thread-self/mem".withCString {
+            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDWR | O_CLOEXEC))
+        }
+        guard result >= 0 else { return nil }
+        descriptor = InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
+        if descriptor < 0 { return nil }
+    }
+
+    func close() { Host.close(descriptor) }
+
+    /// The lowest `count` bytes of `bytes`.
+    func write(_ bytes: UInt64, count: Int, at address: UInt64) -> Bool {
+        withUnsafeBytes(of: bytes.littleEndian) {
+            Host.raw(Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: $0.baseAddress), count, Int(address)) == count
+        }
+    }
+}
