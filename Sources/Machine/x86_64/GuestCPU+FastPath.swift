@@ -47,6 +47,8 @@ extension GuestCPU {
     }
 
     private func sample() -> UInt64? {
+        // In ring 0, which `syscall` reaches at little cost, there is nothing to gain.
+        if segments.pointee.cs.selector & 3 == 0 { sampleInterval = .max }
         fast.pointee.budget = sampleInterval
         return legacyEntry == nil && sampleInterval != .max ? registers.pointee.rcx : nil
     }
