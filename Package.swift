@@ -61,6 +61,7 @@ var targets: [Target] = [
     .systemLibrary(name: "CLibElf"),
     module("Host", ["CShim"]),
     module("KVM", ["CShim", "Host"]),
+    module("Confinement", ["CShim", "Host"]),
     module("LinuxABI", ["CShim"]),
     module("GuestMemory", ["CShim", "Host", "LinuxABI"]),
     module("GuestImage", ["CShim", "CLibElf", "Host", "LinuxABI", "GuestMemory"]),
@@ -74,14 +75,14 @@ var targets: [Target] = [
         "SyntheticFS",
     ]),
     module("Syscalls", [
-        "CShim", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
+        "CShim", "Confinement", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
         "Process",
     ]),
     module("CommandLineOptions", []),
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CommandLineOptions", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
@@ -102,6 +103,7 @@ if !embedded {
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
+        tests("ConfinementTests", ["Confinement", "KVM", "LinuxABI", "Syscalls", "Host", "CShim"]),
         tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }

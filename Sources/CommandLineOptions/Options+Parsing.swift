@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, noConfine, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -21,6 +21,7 @@ extension Options {
         if matches("--no-fast-syscalls") { return (.noFastSyscalls, false) }
         if matches("--no-switchless") { return (.noSwitchless, false) }
         if matches("--no-patch") { return (.noPatch, false) }
+        if matches("--no-confine") { return (.noConfine, false) }
         if matches("--version") { return (.version, false) }
         if matches("--help") { return (.help, false) }
         if matches("--helper-fd") { return (.helperFd, true) }
@@ -78,6 +79,7 @@ extension Options {
             case .noFastSyscalls: options.hasFastSystemCalls = false
             case .noSwitchless: options.isSwitchless = false
             case .noPatch: options.rewritesCalls = false
+            case .noConfine: options.isConfined = false
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)

@@ -28,6 +28,7 @@ extension Options {
           --no-fast-syscalls            leave the guest for every system call
           --no-switchless               make no calls on another host thread meanwhile
           --no-patch                    rewrite no system call instructions
+          --no-confine                  let vmrun keep all its rights on the host (for debugging)
           --version                     print the version
           --help                        print this text
 

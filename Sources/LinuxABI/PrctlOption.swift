@@ -1,5 +1,5 @@
 /// The options of prctl(2) that vmrun knows.
-public enum PrctlOption: UInt32 {
+public enum PrctlOption: UInt32, CaseIterable {
     case PR_SET_PDEATHSIG = 1
     case PR_GET_PDEATHSIG = 2
     case PR_GET_DUMPABLE = 3

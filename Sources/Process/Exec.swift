@@ -64,6 +64,7 @@ extension GuestThread {
         plan.descriptorLimit = InternalDescriptors.guestLimit
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit
         plan.coredumpFilter = process.currentRecord.coredumpFilter
+        plan.hasRenouncedPrivileges = hasRenouncedPrivileges
         let placement = HostPlacement.current()
         plan.stackLimit = placement.stackLimit
         plan.personality = placement.personality
@@ -91,7 +92,7 @@ extension GuestThread {
         let file = try FileStatus(descriptor: program.executable.descriptor, in: ownership)
         return credentials.afterExec(
             mode: UInt32(file.mode), owner: file.user, group: file.group,
-            honoursSetID: Host.raw(Int32(SYS_prctl), Int(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0) == 0)
+            honoursSetID: !hasRenouncedPrivileges)
     }
 
     /// The second half of execve(2). The host's own exec does what Linux does to threads, descriptors marked close-on-exec,

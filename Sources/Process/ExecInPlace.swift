@@ -79,6 +79,7 @@ extension GuestThread {
         let old = process.currentRecord
         var record = ProcessStart.record(of: program, state, credentials)
         record.coredumpFilter = old.coredumpFilter
+        record.hasRenouncedPrivileges = hasRenouncedPrivileges
         record.ignoredSignals = process.actions.ignoredMask
         record.hasExecuted = true
         process.become(record, path: program.executablePath)

@@ -49,6 +49,8 @@ public struct ExecPlan: Equatable {
     public var descriptorHardLimit: UInt64 = 0
     /// ProcessRecord.coredumpFilter.
     public var coredumpFilter: UInt32 = 0
+    /// GuestThread.hasRenouncedPrivileges.
+    public var hasRenouncedPrivileges = false
 
     public init() {}
 
@@ -89,6 +91,7 @@ public struct ExecPlan: Equatable {
         writer.put(descriptorLimit)
         writer.put(descriptorHardLimit)
         writer.put(coredumpFilter)
+        writer.put(UInt8(hasRenouncedPrivileges ? 1 : 0))
         return writer.bytes
     }
 
@@ -109,7 +112,7 @@ public struct ExecPlan: Equatable {
             let parentsSocket = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
-            let coredumpFilter = reader.value(UInt32.self), reader.isAtEnd
+            let coredumpFilter = reader.value(UInt32.self), let hasRenouncedPrivileges = reader.value(UInt8.self), reader.isAtEnd
         else { return nil }
         self.executable = executable
         self.interpreter = interpreter
@@ -140,6 +143,7 @@ public struct ExecPlan: Equatable {
         self.descriptorLimit = descriptorLimit
         self.descriptorHardLimit = descriptorHardLimit
         self.coredumpFilter = coredumpFilter
+        self.hasRenouncedPrivileges = hasRenouncedPrivileges != 0
     }
 
     // MARK: Hand-over

@@ -5,6 +5,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import SyntheticFS
 import Sysroot
 
 /// One guest thread: a host thread with its vCPU. Only its own host thread touches it, except where a member says otherwise.
@@ -29,6 +30,8 @@ public final class GuestThread {
     public internal(set) var earlierUsage = ThreadUsage()
     /// Who the thread is by the guest's own account; nil but under `--fakeroot`.
     public var credentials: FakeCredentials? { didSet { if let credentials { process.publish(credentials, of: self) } } }
+    /// PR_SET_NO_NEW_PRIVS by the guest's own account: on the host it is always set.
+    public internal(set) var hasRenouncedPrivileges = false
     /// A view of the file system that this thread shares with nobody (CLONE_FS was not given, or unshared).
     var ownFiles: FileSystemContext?
     /// The thread's view of the file system.
@@ -88,6 +91,12 @@ public final class GuestThread {
     }
 
     public var tid: Int32 { host.pointee.tid }
+
+    /// prctl(2), PR_SET_NO_NEW_PRIVS.
+    public func renouncePrivileges() {
+        hasRenouncedPrivileges = true
+        process.updateRecord { $0.hasRenouncedPrivileges = true }
+    }
 
     /// Makes the calling host thread this thread's.
     func attach() {

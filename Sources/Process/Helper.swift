@@ -147,6 +147,7 @@ extension GuestThread {
         thread.host.pointee.blocked = signals.mask
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }
         thread.credentials = credentials
+        thread.hasRenouncedPrivileges = hasRenouncedPrivileges
         child.threads = [thread]
         if request.has(CloneRequest.files) { process.descriptorKinds.distrust() }
         return thread

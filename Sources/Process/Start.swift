@@ -19,7 +19,7 @@ public enum ProcessStart {
     ) -> Never {
         let system: KVMSystem
         do throws(KVMUnavailable) {
-            system = try plan.kvmDescriptor < 0 ? KVMSystem() : KVMSystem(descriptor: plan.kvmDescriptor, processor: plan.processor)
+            system = try KVMSystem(descriptor: plan.kvmDescriptor, processor: plan.processor)
         } catch {
             Message.fail(error.sentence)
         }
@@ -52,6 +52,7 @@ public enum ProcessStart {
 
         var record = self.record(of: program, state, credentials)
         record.coredumpFilter = plan.coredumpFilter
+        record.hasRenouncedPrivileges = plan.hasRenouncedPrivileges
         let actions = SignalActions()
         actions.inherit(ignored: plan.ignoredMask)
         record.ignoredSignals = actions.ignoredMask
@@ -72,6 +73,7 @@ public enum ProcessStart {
         process.threads = [thread]
         thread.attach()
         thread.credentials = credentials
+        thread.hasRenouncedPrivileges = plan.hasRenouncedPrivileges
         thread.prepareAnswers()
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)

@@ -21,6 +21,7 @@ extension GuestThread {
         thread.hasOwnTables = hasOwnTables
         thread.ownFiles = ownFiles
         thread.credentials = credentials
+        thread.hasRenouncedPrivileges = hasRenouncedPrivileges
         let birth = Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current())
         if let failure = carrier.call(birth) { throw failure }
         let tid = thread.tid

@@ -76,6 +76,13 @@ struct ProcessStatusText {
                 append("PPid:\t", decimal: visibleParent(label.number ?? 0), to: &output)
             } else if let credentials = record.credentials, append(name, credentials, to: &output) {
                 continue
+            } else if name.equals("NoNewPrivs") {
+                append("NoNewPrivs:\t", decimal: record.hasRenouncedPrivileges ? 1 : 0, to: &output)
+            } else if name.equals("Seccomp") {
+                // The filter is vmrun's.
+                append("Seccomp:\t", decimal: 0, to: &output)
+            } else if name.equals("Seccomp_filters") {
+                append("Seccomp_filters:\t", decimal: 0, to: &output)
             } else if name.equals("SigBlk"), let blocked {
                 append("SigBlk:\t", mask: blocked, to: &output)
             } else if name.equals("SigIgn") {

@@ -32,6 +32,8 @@ public struct ProcessRecord: BitwiseCopyable {
     public var coredumpFilter: UInt32 = ProcessRecord.defaultCoredumpFilter
     /// The process has executed a program since its fork without the host's knowing (PF_FORKNOEXEC).
     public var hasExecuted = false
+    /// PR_SET_NO_NEW_PRIVS, as the guest set it; the host's is vmrun's.
+    public var hasRenouncedPrivileges = false
     /// MMF_DUMP_FILTER_DEFAULT with the ELF headers, as most kernels are built.
     public static let defaultCoredumpFilter: UInt32 = 0x33
 

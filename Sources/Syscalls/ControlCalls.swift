@@ -18,8 +18,8 @@ enum ControlCalls {
             return call(thread, args, Forwarding.checked(args.a1, WireStructure.int.size))
 
         case .PR_GET_DUMPABLE, .PR_GET_KEEPCAPS, .PR_GET_TIMING, .PR_CAPBSET_READ, .PR_GET_SECUREBITS, .PR_GET_TIMERSLACK,
-            .PR_MCE_KILL_GET, .PR_SET_CHILD_SUBREAPER, .PR_GET_NO_NEW_PRIVS, .PR_GET_THP_DISABLE, .PR_GET_SPECULATION_CTRL,
-            .PR_GET_MDWE, .PR_GET_MEMORY_MERGE, .PR_GET_SECCOMP:
+            .PR_MCE_KILL_GET, .PR_SET_CHILD_SUBREAPER, .PR_GET_THP_DISABLE, .PR_GET_SPECULATION_CTRL,
+            .PR_GET_MDWE, .PR_GET_MEMORY_MERGE:
             return call(thread, args, args.a1)
 
         case .PR_SET_DUMPABLE, .PR_SET_TIMING, .PR_TASK_PERF_EVENTS_DISABLE, .PR_TASK_PERF_EVENTS_ENABLE, .PR_SET_THP_DISABLE,
@@ -28,9 +28,19 @@ enum ControlCalls {
             return call(thread, args, args.a1)
 
         case .PR_SET_PDEATHSIG, .PR_SET_KEEPCAPS, .PR_CAPBSET_DROP, .PR_SET_SECUREBITS, .PR_SET_TIMERSLACK, .PR_MCE_KILL,
-            .PR_SET_NO_NEW_PRIVS, .PR_CAP_AMBIENT, .PR_SET_SPECULATION_CTRL:
+            .PR_CAP_AMBIENT, .PR_SET_SPECULATION_CTRL:
             thread.process.noteUnlikeThreads()
             return call(thread, args, args.a1)
+
+        case .PR_SET_NO_NEW_PRIVS:
+            if args.a1 != 1 || args.a2 | args.a3 | args.a4 != 0 { throw .EINVAL }
+            thread.renouncePrivileges()
+            return 0
+        case .PR_GET_NO_NEW_PRIVS:
+            if args.a1 | args.a2 | args.a3 | args.a4 != 0 { throw .EINVAL }
+            return thread.hasRenouncedPrivileges ? 1 : 0
+        // The host's filter is vmrun's.
+        case .PR_GET_SECCOMP: return 0
 
         case .PR_SET_VMA:
             return thread.hostCall(
@@ -76,7 +86,7 @@ enum ControlCalls {
     }
 
     /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME.
-    private static let namespaceFlags: UInt64 = 0x7e02_0080
+    static let namespaceFlags: UInt64 = 0x7e02_0080
 
     /// kcmp(2): KCMP_FILE compares descriptors, the others whole processes.
     static func kcmp(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -27,10 +27,7 @@ enum SocketCalls {
 
     /// An address family that is served, or one that no kernel has.
     private static func family(_ argument: UInt64) -> UInt64 {
-        switch Int32(truncatingIfNeeded: argument) {
-        case AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_CAN, AF_BLUETOOTH, AF_ALG, AF_VSOCK: argument
-        default: .max
-        }
+        AddressFamilies.isServed(UInt32(truncatingIfNeeded: argument)) ? argument : UInt64(AddressFamilies.impossible)
     }
 
     static func bind(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

@@ -1,4 +1,5 @@
 import CShim
+import Confinement
 import Host
 import KVM
 import Machine
@@ -25,6 +26,7 @@ enum Doctor {
             Message.fail(error.sentence)
         }
         describeMemory(system)
+        describeConfinement()
         for missing in OptionalCapabilities.missing(system) {
             line("missing", "\(missing.name.description): \(missing.consequence.description)")
             advise(missing.remedy.description)
@@ -62,6 +64,20 @@ enum Doctor {
                 HostProcessor.isVirtual
                     ? "exits are slow in this virtual machine; what makes many system calls runs faster on real hardware"
                     : "exits are slow here; mitigations of processor bugs, or a debugging kernel, may be why")
+        }
+    }
+
+    /// What every guest starts with, unless it is `--no-confine`.
+    private static func describeConfinement() {
+        line("system call filter", Confinement.canFilter ? "in every session" : "not in this kernel")
+        if !Confinement.canFilter { advise("a kernel with CONFIG_SECCOMP_FILTER confines vmrun; until then --no-confine is needed") }
+        let version = Landlock.version
+        let kept = version >= Landlock.firstWithScopes ? "files, execution and signals" : "files and execution"
+        line("Landlock", version >= Landlock.firstUsable ? "version \(version): \(kept)" : version == 0 ? "not in this kernel" : "version \(version)")
+        if version < Landlock.firstUsable {
+            advise(
+                "below a sysroot vmrun's own path resolver is the only boundary;"
+                    + " a kernel from 5.19 with CONFIG_SECURITY_LANDLOCK, and landlock in its lsm= list, adds a second one")
         }
     }
 

@@ -1,5 +1,6 @@
 import CShim
 import CommandLineOptions
+import Confinement
 import FakeRoot
 import GuestImage
 import GuestMemory
@@ -50,6 +51,12 @@ enum Launch {
         plan.speedUps = speedUps(options)
         plan.blockedMask = inheritedMask()
         plan.coredumpFilter = coredumpFilter
+        plan.hasRenouncedPrivileges = Confinement.hasRenouncedPrivileges
+        openKVM(for: &plan)
+        if options.isConfined {
+            HostConfinement.begin(
+                configuration, sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil)
+        }
         ProcessStart.run(
             prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
     }
@@ -67,16 +74,21 @@ enum Launch {
             plan.credentials = FakeCredentials(user: user?.user ?? 0, group: group, groups: user?.groups ?? [group]).words
         } else if let user {
             // The user may not be allowed to open it.
-            do throws(KVMUnavailable) {
-                let system = try KVMSystem()
-                plan.kvmDescriptor = system.descriptor
-                plan.processor = system.processor
-                // It closes the descriptor when it goes.
-                _ = Unmanaged.passRetained(system)
-            } catch {
-                Message.fail(error.sentence)
-            }
+            openKVM(for: &plan)
             user.become()
+        }
+    }
+
+    private static func openKVM(for plan: inout ExecPlan) {
+        if plan.kvmDescriptor >= 0 { return }
+        do throws(KVMUnavailable) {
+            let system = try KVMSystem()
+            plan.kvmDescriptor = system.descriptor
+            plan.processor = system.processor
+            // It closes the descriptor when it goes.
+            _ = Unmanaged.passRetained(system)
+        } catch {
+            Message.fail(error.sentence)
         }
     }
 

@@ -14,6 +14,9 @@ enum ProcessorControl {
     /// PR_PAC_ENABLED_KEYS_MASK.
     private static let addressKeys: UInt64 = 0xf
 
+    /// The options that are passed on to the host.
+    static var hostOptions: [UInt32] { [setVectorLength, getVectorLength] }
+
     /// EINVAL for every other option, and where the processor does not have what the option is about.
     static func prctl(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let cpu = thread.cpu

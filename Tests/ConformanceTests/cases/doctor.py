@@ -20,6 +20,8 @@ LINES = {
     "memslots": r"[1-9]\d*",
     "clock": r"(without a system call|by system calls).*",
     "transparent huge pages": r"always|madvise|never|not in this kernel",
+    "system call filter": "in every session",
+    "Landlock": r"version \d+: files(,| and) execution( and signals)?|not in this kernel",
     "result": "this host can run guests",
 }
 #: What it says besides, where something is missing.

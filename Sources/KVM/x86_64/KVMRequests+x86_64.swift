@@ -1,0 +1,13 @@
+#if arch(x86_64)
+import CShim
+
+extension KVMRequests {
+    static var ofArchitecture: [UInt] {
+        [
+            VMRUN_KVM_GET_SUPPORTED_CPUID, VMRUN_KVM_SET_CPUID2, VMRUN_KVM_GET_SREGS, VMRUN_KVM_SET_SREGS, VMRUN_KVM_SET_MSRS,
+            VMRUN_KVM_GET_MSRS, VMRUN_KVM_SET_XCRS, VMRUN_KVM_GET_XSAVE, VMRUN_KVM_SET_XSAVE, VMRUN_KVM_GET_VCPU_EVENTS,
+            VMRUN_KVM_SET_MP_STATE, VMRUN_KVM_ENABLE_CAP,
+        ]
+    }
+}
+#endif

@@ -1,0 +1,73 @@
+import CShim
+import Confinement
+import Host
+import KVM
+import SyntheticFS
+import Syscalls
+import Sysroot
+
+/// What a session's first process gives up before the first guest instruction. All that it makes inherits that, fresh images included,
+/// so nobody does it twice.
+enum HostConfinement {
+    /// Ends vmrun with a sentence where the host does not allow it.
+    ///
+    /// - Parameter sharedMemory: the session's own /dev/shm, nil where it has none.
+    static func begin(_ configuration: RootConfiguration, sharedMemory: [UInt8]?) {
+        do throws(Confinement.Refusal) { try Confinement.renouncePrivileges() } catch {
+            Message.fail("the host does not let vmrun renounce privileges (errno \(error.errno)); --no-confine does without")
+        }
+        restrictFiles(configuration, sharedMemory)
+        do throws(Confinement.Refusal) {
+            try Confinement.install(HostCalls.filter(.host, machineRequests: KVMRequests.all))
+        } catch {
+            Message.fail("the host gives vmrun no system call filter (errno \(error.errno)); --no-confine does without")
+        }
+    }
+
+    // MARK: Files
+
+    /// Kernels without Landlock do without; the path resolver is the first boundary in any case.
+    private static func restrictFiles(_ configuration: RootConfiguration, _ sharedMemory: [UInt8]?) {
+        let version = Landlock.version
+        if version < Landlock.firstUsable { return }
+        // Without a root of its own the guest may go wherever the user may; but only vmrun is ever executed on the host.
+        let hasRoot = configuration.rootPath != [UInt8(ascii: "/")]
+        do throws(Confinement.Refusal) {
+            let rules = try Landlock(handling: hasRoot ? .all : .execute, scopes: .signals, version: version)
+            rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
+            if hasRoot { allowView(configuration, sharedMemory, rules) }
+            try rules.enforce()
+        } catch {
+            // Sixteen of them are inside each other already, or a sandbox around vmrun forbids it.
+            return
+        }
+    }
+
+    private static func allowView(_ configuration: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) {
+        let all: FileRights = [.read, .change]
+        rules.allow(all, path: configuration.rootPath)
+        for bind in configuration.binds { rules.allow(bind.readOnly ? .read : all, path: bind.hostPath) }
+        if configuration.hostFallback { rules.allow(.read, path: [UInt8(ascii: "/")]) }
+        for entry in ownPlaces { rules.allow(entry.rights, path: entry.path.withUTF8Buffer { Array($0) }) }
+        if let sharedMemory { rules.allow(all, path: sharedMemory) }
+        // What vmrun was given: it can be opened again by way of /proc/self/fd.
+        for descriptor in HostProcesses.descriptors(of: Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))) where !InternalDescriptors.contains(descriptor) {
+            rules.allow(all, descriptor: descriptor)
+        }
+    }
+
+    private static let devices: FileRights = [.readFile, .writeFile]
+
+    /// What vmrun itself opens on the host for a guest.
+    private static var ownPlaces: [(path: StaticString, rights: FileRights)] {
+        [
+            ("/proc", [.read, .writeFile]), ("/sys/devices/system", .read), ("/sys/kernel/mm", .read), ("/dev/null", devices),
+            ("/dev/zero", devices), ("/dev/full", devices), ("/dev/random", devices), ("/dev/urandom", devices), ("/dev/tty", devices),
+            ("/dev/console", devices), ("/dev/ptmx", devices), ("/dev/pts", [.readDirectory, .readFile, .writeFile]),
+            // The last process of a session removes its directory.
+            ("/dev/shm", [.readDirectory, .removeDirectory]),
+            // Translators of foreign programs.
+            ("/usr/bin", .readFile), ("/usr/local/bin", .readFile), ("/usr/libexec/qemu-binfmt", .readFile),
+        ]
+    }
+}
