@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, noConfine, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, net, noConfine, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -21,6 +21,7 @@ extension Options {
         if matches("--no-fast-syscalls") { return (.noFastSyscalls, false) }
         if matches("--no-switchless") { return (.noSwitchless, false) }
         if matches("--no-patch") { return (.noPatch, false) }
+        if matches("--net") { return (.net, true) }
         if matches("--no-confine") { return (.noConfine, false) }
         if matches("--version") { return (.version, false) }
         if matches("--help") { return (.help, false) }
@@ -79,6 +80,7 @@ extension Options {
             case .noFastSyscalls: options.hasFastSystemCalls = false
             case .noSwitchless: options.isSwitchless = false
             case .noPatch: options.rewritesCalls = false
+            case .net: options.hasNetwork = try network(value)
             case .noConfine: options.isConfined = false
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
@@ -153,6 +155,12 @@ extension Options {
             throw OptionError("--max-processes takes a non-negative whole number, not " + text(value[...]))
         }
         return count
+    }
+
+    private static func network(_ value: [UInt8]) throws(OptionError) -> Bool {
+        if value.elementsEqual("host".utf8) { return true }
+        if value.elementsEqual("none".utf8) { return false }
+        throw OptionError("--net takes host or none, not " + text(value[...]))
     }
 
     private static func environmentChange(_ value: [UInt8]) throws(OptionError) -> EnvironmentChange {

@@ -75,6 +75,8 @@ public struct Options: Equatable {
     public var isSwitchless = true
     /// Whether hot system call instructions may be rewritten to jumps.
     public var rewritesCalls = true
+    /// Whether the guest may have sockets that reach further than this machine's own files: --net host.
+    public var hasNetwork = true
     /// Whether vmrun gives up what it does not need before the guest runs.
     public var isConfined = true
     /// How one vmrun image starts the next: the socket that the exec plan comes through.

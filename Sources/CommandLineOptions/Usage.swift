@@ -25,6 +25,7 @@ extension Options {
                                         translator (repeatable); qemu-user is found by itself
           --timeout N                   end a stay of more than N seconds in the guest; 0: never (default)
           --max-processes N             refuse to make more than N processes; 0: no limit (default)
+          --net host|none               none: no sockets but AF_UNIX ones; host: the host's network (default)
           --no-fast-syscalls            leave the guest for every system call
           --no-switchless               make no calls on another host thread meanwhile
           --no-patch                    rewrite no system call instructions

@@ -171,6 +171,17 @@ public enum IoctlArgument: Equatable {
 }
 
 extension IoctlCommand {
+    /// Whether it asks for network devices: any socket takes it.
+    public var isOfNetworkDevices: Bool {
+        switch self {
+        case .SIOCGIFNAME, .SIOCGIFCONF, .SIOCGIFFLAGS, .SIOCSIFFLAGS, .SIOCGIFADDR, .SIOCSIFADDR, .SIOCGIFDSTADDR, .SIOCGIFBRDADDR,
+            .SIOCGIFNETMASK, .SIOCSIFNETMASK, .SIOCGIFMETRIC, .SIOCGIFMTU, .SIOCSIFMTU, .SIOCGIFHWADDR, .SIOCGIFINDEX, .SIOCGIFPFLAGS,
+            .SIOCGIFTXQLEN, .SIOCETHTOOL, .SIOCGSKNS, .SIOCGARP, .SIOCGIFMAP:
+            true
+        default: false
+        }
+    }
+
     /// What the command's argument is, and so how it is checked.
     public var argument: IoctlArgument {
         switch self {

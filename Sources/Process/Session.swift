@@ -25,6 +25,11 @@ public final class Session: SessionDirectory {
     }
 
     public var descriptor: Int32 { table.descriptor }
+    /// Whether members may have other sockets than AF_UNIX ones. Set once, before the program runs.
+    public var hasNetwork: Bool {
+        get { !table.isIsolated }
+        set { table.isIsolated = !newValue }
+    }
     /// Pid of the session's first process.
     public var firstProcess: Int32 { table.firstProcess }
     /// A number that names the session and cannot be guessed.

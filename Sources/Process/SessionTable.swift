@@ -33,6 +33,7 @@ final class SessionTable {
         static let used = 20
         /// Counts reservations.
         static let number = 24
+        static let isolation = 28
     }
 
     /// A slot kept for a child.
@@ -79,6 +80,12 @@ final class SessionTable {
     var starter: Int32 {
         get { base.load(fromByteOffset: Header.starter, as: Int32.self) }
         set { base.storeBytes(of: newValue, toByteOffset: Header.starter, as: Int32.self) }
+    }
+
+    /// Whether the session has no network. Set before there is a second member.
+    var isIsolated: Bool {
+        get { base.load(fromByteOffset: Header.isolation, as: Int32.self) != 0 }
+        set { base.storeBytes(of: newValue ? 1 : 0, toByteOffset: Header.isolation, as: Int32.self) }
     }
 
     /// A number that names the session and cannot be guessed.

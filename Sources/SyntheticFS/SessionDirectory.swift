@@ -58,8 +58,18 @@ public protocol SessionDirectory: AnyObject {
     func process(ofGuestThread thread: Int32) -> Int32?
     /// The guest's blocked mask of a thread; nil where only the host's is known.
     func blockedSignals(ofThread thread: Int32, of process: Int32) -> UInt64?
+    /// Whether members may have other sockets than AF_UNIX ones.
+    var hasNetwork: Bool { get }
+    /// A number that names the session and cannot be guessed.
+    var name: UInt64 { get }
     /// The working directory of another member where it is synthetic; nil where the host's own says it.
     func syntheticWorkingDirectory(of process: Int32) -> [UInt8]?
+}
+
+extension SessionDirectory {
+    /// What the host's abstract AF_UNIX names of a session without a network begin with, so that it meets no other's: eight
+    /// printable characters.
+    public var abstractPrefix: [UInt8] { (0..<8).map { 0x30 + UInt8(truncatingIfNeeded: name >> (6 * $0)) & 0x3f } }
 }
 
 /// Host paths as the guest names them. The path resolver implements it.

@@ -165,11 +165,21 @@ extension SyntheticFileSystem {
         return output
     }
 
-    /// net/unix: sockets bound to paths show those of the guest's view; the others lose theirs.
+    /// net/unix: sockets bound to paths show those of the guest's view; the others lose theirs. Abstract names are those of the session,
+    /// where these are kept apart.
     private func unixSockets(_ host: [UInt8]) -> [UInt8] {
         var output: [UInt8] = []
         var rest = host[...]
+        let abstract = [UInt8](" @") + session.abstractPrefix
         while let line = rest.takeLine() {
+            if !session.hasNetwork, let sign = line.firstIndex(of: UInt8(ascii: "@")) {
+                // Of others' abstract names none shows.
+                guard line[(sign - 1)...].starts(with: abstract) else { continue }
+                output.append(contentsOf: line[...sign])
+                output.append(contentsOf: line[(sign - 1 + abstract.count)...])
+                output.append(0x0a)
+                continue
+            }
             output.append(contentsOf: line)
             // Abstract addresses begin with @.
             if let slash = line.firstIndex(of: UInt8(ascii: "/")), slash > line.startIndex, line[slash - 1] == 0x20 {

@@ -64,7 +64,7 @@ extension SyntheticFileSystem {
 
     /// An object of a host tree: what every user may read. Of links those that lead to another tree of the view.
     func treeNode(_ path: [UInt8]) -> SyntheticNode? {
-        guard let mode = HostFile.mode(path) else { return nil }
+        guard !isHidden(path), let mode = HostFile.mode(path) else { return nil }
         switch mode & UInt32(S_IFMT) {
         case UInt32(S_IFDIR):
             return mode & 0o005 == 0o005 ? SyntheticNode(hostPath: path, content: .directory(.tree(path))) : nil
@@ -79,6 +79,14 @@ extension SyntheticFileSystem {
             return SystemEntries.sys.find(below) == .tree ? SyntheticNode(hostPath: path, content: .link(target: target)) : nil
         default: return nil
         }
+    }
+
+    /// Without a network there is no state of one: `/proc/PID/net` has AF_UNIX sockets only.
+    private func isHidden(_ path: [UInt8]) -> Bool {
+        guard !session.hasNetwork, path.hasPrefix("/proc/"), !path.hasPrefix("/proc/sys/") else { return false }
+        let names = path.split(separator: UInt8(ascii: "/"))
+        guard let net = names.firstIndex(where: { $0.equals("net") }) else { return false }
+        return net + 1 < names.count && !names[net + 1].equals("unix")
     }
 
     /// The links of /proc itself.

@@ -19,7 +19,7 @@ public enum HostCalls {
     /// The first rule for a number counts.
     static func rules(_ network: Network, _ machineRequests: [UInt32]) -> [FilterProgram.Rule] {
         var rules = [
-            rule(SYS_ioctl, .allowValues(machineRequests + guestRequests, argument: 1)),
+            rule(SYS_ioctl, .allowValues(machineRequests + guestRequests(network), argument: 1)),
             rule(SYS_prctl, .allowValues(prctlOptions, argument: 0)),
             rule(SYS_socket, .allowValues(AddressFamilies.passedOn(network), argument: 0)),
             rule(SYS_socketpair, .allowValues(AddressFamilies.passedOn(network), argument: 0)),
@@ -51,7 +51,9 @@ public enum HostCalls {
     }
 
     /// Those of ioctl(2) that are passed on.
-    static var guestRequests: [UInt32] { IoctlCommand.allCases.filter { $0.isPassedOn }.map { $0.rawValue } }
+    static func guestRequests(_ network: Network) -> [UInt32] {
+        IoctlCommand.allCases.filter { $0.isPassedOn && (network == .host || !$0.isOfNetworkDevices) }.map { $0.rawValue }
+    }
 
     static var prctlOptions: [UInt32] {
         ProcessorControl.hostOptions + PrctlOption.allCases.filter { $0 != .PR_SET_SECCOMP && $0 != .PR_SET_MM }.map { $0.rawValue }

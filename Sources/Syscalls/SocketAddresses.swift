@@ -38,6 +38,9 @@ enum SocketAddresses {
         guard count > 0, count <= capacity, GuestAccess.tryCopyIn(copy, from: address, count: count) else {
             return HostAddress(pointer: count == 0 ? address : Forwarding.refused(address), length: length)
         }
+        if !thread.process.session.hasNetwork, let scoped = try AbstractNames.host(thread, copy, length: count, forBind: forBind) {
+            return HostAddress(pointer: copy.hostArgument, length: UInt64(scoped))
+        }
         let unchanged = HostAddress(pointer: copy.hostArgument, length: UInt64(count))
         guard isPath(copy, count) else { return unchanged }
         guard try domain(thread, descriptor) == Int32(AF_UNIX) else {
@@ -87,6 +90,7 @@ enum SocketAddresses {
     ) throws(GuestErrno) -> Int32 {
         let copy = thread.scratch.at(offset)
         var length = min(max(length, 0), Int32(capacity))
+        if !thread.process.session.hasNetwork { length = AbstractNames.guest(thread, copy, length: length) }
         if isPath(copy, Int(length)) {
             length = Int32(truncatingIfNeeded: PathCalls.guestSocketAddress(thread, copy, length: Int(length)))
         }

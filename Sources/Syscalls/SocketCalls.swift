@@ -9,7 +9,7 @@ enum SocketCalls {
     /// socket(2). Families whose calls carry pointers in places that nothing here knows are not there: EAFNOSUPPORT. The
     /// kernel asks a netlink socket's maker for the right to change something, too: the host's network is only looked at.
     static func socket(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        let family = family(args.a0)
+        let family = family(args.a0, thread)
         guard Int32(truncatingIfNeeded: family) == AF_NETLINK else {
             return Forwarding.newDescriptor(thread.hostCall(Int(SYS_socket), family, args.a1, args.a2))
         }
@@ -21,13 +21,14 @@ enum SocketCalls {
     /// socketpair(2)
     static func socketpair(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let result = thread.hostCall(
-            Int(SYS_socketpair), family(args.a0), args.a1, args.a2, thread.scratch.at(Scratch.structures).hostArgument)
+            Int(SYS_socketpair), family(args.a0, thread), args.a1, args.a2, thread.scratch.at(Scratch.structures).hostArgument)
         return try DescriptorCalls.deliverPair(thread, result, to: args.a3)
     }
 
     /// An address family that is served, or one that no kernel has.
-    private static func family(_ argument: UInt64) -> UInt64 {
-        AddressFamilies.isServed(UInt32(truncatingIfNeeded: argument)) ? argument : UInt64(AddressFamilies.impossible)
+    private static func family(_ argument: UInt64, _ thread: GuestThread) -> UInt64 {
+        let network: HostCalls.Network = thread.process.session.hasNetwork ? .host : .none
+        return AddressFamilies.isServed(UInt32(truncatingIfNeeded: argument), in: network) ? argument : UInt64(AddressFamilies.impossible)
     }
 
     static func bind(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

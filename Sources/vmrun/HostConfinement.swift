@@ -12,13 +12,13 @@ enum HostConfinement {
     /// Ends vmrun with a sentence where the host does not allow it.
     ///
     /// - Parameter sharedMemory: the session's own /dev/shm, nil where it has none.
-    static func begin(_ configuration: RootConfiguration, sharedMemory: [UInt8]?) {
+    static func begin(_ configuration: RootConfiguration, network: HostCalls.Network, sharedMemory: [UInt8]?) {
         do throws(Confinement.Refusal) { try Confinement.renouncePrivileges() } catch {
             Message.fail("the host does not let vmrun renounce privileges (errno \(error.errno)); --no-confine does without")
         }
-        restrictFiles(configuration, sharedMemory)
+        restrictFiles(configuration, network, sharedMemory)
         do throws(Confinement.Refusal) {
-            try Confinement.install(HostCalls.filter(.host, machineRequests: KVMRequests.all))
+            try Confinement.install(HostCalls.filter(network, machineRequests: KVMRequests.all))
         } catch {
             Message.fail("the host gives vmrun no system call filter (errno \(error.errno)); --no-confine does without")
         }
@@ -27,15 +27,15 @@ enum HostConfinement {
     // MARK: Files
 
     /// Kernels without Landlock do without; the path resolver is the first boundary in any case.
-    private static func restrictFiles(_ configuration: RootConfiguration, _ sharedMemory: [UInt8]?) {
+    private static func restrictFiles(_ configuration: RootConfiguration, _ network: HostCalls.Network, _ sharedMemory: [UInt8]?) {
         let version = Landlock.version
         if version < Landlock.firstUsable { return }
         // Without a root of its own the guest may go wherever the user may; but only vmrun is ever executed on the host.
         let hasRoot = configuration.rootPath != [UInt8(ascii: "/")]
         do throws(Confinement.Refusal) {
-            let rules = try Landlock(handling: hasRoot ? .all : .execute, scopes: .signals, version: version)
+            let rules = try Landlock(handling: hasRoot ? .all : [.execute, .move], scopes: network == .none ? [.signals, .abstractNames] : .signals, version: version)
             rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
-            if hasRoot { allowView(configuration, sharedMemory, rules) }
+            if hasRoot { allowView(configuration, sharedMemory, rules) } else { rules.allow(.move, path: [UInt8(ascii: "/")]) }
             try rules.enforce()
         } catch {
             // Sixteen of them are inside each other already, or a sandbox around vmrun forbids it.

@@ -27,6 +27,8 @@ enum Launch {
             Message.fail("cannot create the session's shared memory (errno \(error.number))")
         }
 
+        session.hasNetwork = options.hasNetwork
+
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }
         var configuration = RootConfiguration(rootPath: root)
@@ -55,7 +57,8 @@ enum Launch {
         openKVM(for: &plan)
         if options.isConfined {
             HostConfinement.begin(
-                configuration, sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil)
+                configuration, network: options.hasNetwork ? .host : .none,
+                sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil)
         }
         ProcessStart.run(
             prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))

@@ -128,3 +128,17 @@ private func refusal(_ words: String...) -> String? {
     #expect(options.sysroot == [0xff, 0xfe])
     #expect(options.command == .run(program: [0x80], arguments: []))
 }
+
+@Test func network() throws {
+    #expect(try parse("x").hasNetwork)
+    #expect(try parse("--net", "host", "x").hasNetwork)
+    #expect(try !parse("--net=none", "x").hasNetwork)
+    for value in ["None", "no", "host,none"] {
+        #expect(refusal("--net", value, "x") == "--net takes host or none, not \(value)")
+    }
+}
+
+@Test func confinementIsTheDefault() throws {
+    #expect(try parse("x").isConfined)
+    #expect(try !parse("--no-confine", "x").isConfined)
+}

@@ -233,6 +233,15 @@ extension HostProcessTests {
             #expect(throws: GuestErrno.EACCES) { try system.open(bytes("/proc/sys/net/core/somaxconn"), flags: O_WRONLY) }
         }
 
+        @Test func withoutANetworkThereIsNoStateOfOne() throws {
+            session.hasNetwork = false
+            #expect(try names(system, "\(me)/net").sorted() == [".", "..", "unix"])
+            for path in ["\(me)/net/dev", "\(me)/net/stat", "\(me)/task/\(getpid())/net/tcp"] {
+                #expect(system.kind(at: bytes(path)) == nil, "\(path)")
+            }
+            #expect(system.kind(at: bytes("/proc/sys/net/core/somaxconn")) != nil)
+        }
+
         @Test func theMachineInARoot() throws {
             let system = session.makeFileSystem(showsMachine: true)
             let cpus = "/sys/devices/system/cpu"

@@ -8,6 +8,8 @@ final class TestSession: SessionDirectory, PathTranslator {
     var processRecord = ProcessRecord()
     var members_: [Int32] = [getpid()]
     var directory: [UInt8]?
+    var hasNetwork = true
+    var name: UInt64 = 0x0123_4567_89ab_cdef
     var executable = [UInt8]("/bin/program")
 
     func isMember(_ process: Int32) -> Bool { members_.contains(process) }

@@ -48,7 +48,7 @@ extension SyscallTable {
         SyscallRow(40, "sendfile", .fd, .fd, .updates(.long), .value, by: .moveData),
         SyscallRow(
             41, "socket", .value, .value, .value, by: .socket, .partial,
-            "families: unix, inet, inet6, netlink (which changes nothing: EPERM), packet, can, bluetooth, alg, vsock; others EAFNOSUPPORT"),
+            "families: unix, inet, inet6, netlink (which changes nothing: EPERM), packet, can, bluetooth, alg, vsock; others EAFNOSUPPORT, as all but unix with --net none"),
         SyscallRow(42, "connect", .fd, .socketAddress(2), .value, by: .connect),
         SyscallRow(43, "accept", .fd, .socketAddressOutput(2), .updates(.int), by: .accept),
         SyscallRow(44, "sendto", .fd, .input(2), .value, .value, .socketAddress(5), .value, by: .sendto),

@@ -1,19 +1,18 @@
 """What vmrun gives up before the guest runs: shown from outside, and by calls made in its place."""
 
-import contextlib
 import errno
 import os
-import platform
 import signal
 import subprocess
 
 from harness import injection
-from harness.context import ENVIRONMENT, scratch
+from harness.context import scratch
+from harness.injection import landlock_version, sleeping, taken_over
 from harness.registry import Skip, case, check
 
 #: System calls of x86-64.
-OPEN, SOCKET, EXECVE, CLONE, KILL, PTRACE, GETPPID, MOUNT, CHROOT, RENAMEAT2, UNSHARE, OPENAT, MKDIRAT, SECCOMP, BPF, CLOCK_NANOSLEEP = (
-    2, 41, 59, 56, 62, 101, 110, 165, 161, 316, 272, 257, 258, 317, 321, 230)
+OPEN, SOCKET, EXECVE, CLONE, KILL, PTRACE, GETPPID, MOUNT, CHROOT, RENAMEAT2, UNSHARE, OPENAT, MKDIRAT, SECCOMP, BPF = (
+    2, 41, 59, 56, 62, 101, 110, 165, 161, 316, 272, 257, 258, 317, 321)
 AT_FDCWD = -100
 CLONE_NEWUSER = 0x10000000
 
@@ -34,18 +33,6 @@ def children(pid):
         return [int(word) for word in file.read().split()]
 
 
-@contextlib.contextmanager
-def sleeping(context, command, *options, sysroot=None):
-    """A guest that says `ready` and then waits."""
-    words = context.under_vmrun(command, *options, sysroot=sysroot)
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/") as guest:
-        try:
-            check(guest.stdout.readline() == b"ready\n", "the guest did not start")
-            yield guest
-        finally:
-            guest.kill()
-
-
 @case()
 def vmrun_is_confined(context):
     """The first process, its children, and fresh images after many an exec: one filter each, and no new privileges."""
@@ -64,16 +51,6 @@ def the_guest_sees_nothing_of_it(context):
     """Its own account of both is what it made of it."""
     context.same_as_native(["/bin/sh", "-c", "grep -E 'NoNewPrivs|Seccomp' /proc/self/status | sed 's/\\t[02]$/ none/'; exec grep "
                             "NoNewPrivs /proc/self/status"])
-
-
-@contextlib.contextmanager
-def taken_over(context, *options, sysroot=None, setup="true"):
-    """Calls in the place of a vmrun process whose guest sleeps."""
-    if platform.machine() != "x86_64":
-        raise Skip("calls can be made in another process on x86-64 only")
-    with sleeping(context, ["/bin/sh", "-c", f"{setup}; echo ready; exec sleep 100"], *options, sysroot=sysroot) as guest:
-        injection.wait_for_sleep(guest.pid, CLOCK_NANOSLEEP)
-        yield injection.Injection(guest.pid)
 
 
 def kills(context, name, number, *arguments):
@@ -97,11 +74,6 @@ def forbidden_calls_kill(context):
             ("unshare of a namespace", UNSHARE, (CLONE_NEWUSER,)), ("socket of a family", SOCKET, (15, 3, 2)),
             ("a number of x32", 0x40000000 + GETPPID, ()), ("no number", 1000, ())]:
         kills(context, name, number, *arguments)
-
-
-def landlock_version():
-    import ctypes
-    return max(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1), 0)
 
 
 @case()
@@ -129,9 +101,11 @@ def files_outside_are_closed(context):
                 check(result == -errno.EACCES, f"{path} with {flags:o}: {result}")
             for path, flags in [(inside / "bin/busybox", read), (inside / "new", create), (shown / "file", write),
                                 (shown / "new", create), (fixed / "file", read), (fixed, read), ("/dev/null", os.O_RDWR),
-                                ("/proc/self/comm", write)]:
+                                ("/proc/self/comm", write), ("/proc/self/status", read)]:
                 result = opened(vmrun, path, flags)
                 check(result >= 0, f"{path} with {flags:o}: {result}")
+            result = opened(vmrun, f"/proc/{os.getpid()}/mem", read)
+            check(result in (-errno.EACCES, -errno.EPERM), f"another process's memory: {result}")
             check(vmrun.call(MKDIRAT, AT_FDCWD, str(outside / "made").encode(), 0o700) == -errno.EACCES, "mkdir outside")
             moved = vmrun.call(RENAMEAT2, AT_FDCWD, str(inside / "new").encode(), AT_FDCWD, str(outside / "moved").encode(), 0)
             check(moved in (-errno.EACCES, -errno.EXDEV), f"rename to the outside: {moved}")

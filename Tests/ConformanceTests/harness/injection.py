@@ -1,9 +1,15 @@
 """System calls made in another process, as by somebody who has taken it over."""
 
+import contextlib
 import ctypes
 import os
+import platform
 import signal
+import subprocess
 import time
+
+from harness.context import ENVIRONMENT
+from harness.registry import Skip, check
 
 ATTACH, DETACH, GETREGS, SETREGS, SINGLESTEP = 16, 17, 12, 13, 9
 NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base "
@@ -62,13 +68,44 @@ class Injection:
         return ctypes.c_longlong(registers.rax).value
 
 
-def wait_for_sleep(pid, number):
-    """Wait until a process is in the system call `number`."""
+@contextlib.contextmanager
+def sleeping(context, command, *options, sysroot=None):
+    """A guest that says `ready` and then waits."""
+    words = context.under_vmrun(command, *options, sysroot=sysroot)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/") as guest:
+        try:
+            check(guest.stdout.readline() == b"ready\n", "the guest did not start")
+            yield guest
+        finally:
+            guest.kill()
+
+
+#: clock_nanosleep(2) of x86-64.
+SLEEP = 230
+
+
+def wait_for_sleep(pid):
+    """Wait until a process sleeps by clock_nanosleep(2)."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-            if file.read().split()[0] == str(number):
+            if file.read().split()[0] == str(SLEEP):
                 return
         time.sleep(0.02)
     os.kill(pid, signal.SIGKILL)
     raise AssertionError(f"{pid} does not come to wait")
+
+
+@contextlib.contextmanager
+def taken_over(context, *options, sysroot=None, setup="true"):
+    """Calls in the place of a vmrun process whose guest sleeps."""
+    if platform.machine() != "x86_64":
+        raise Skip("calls can be made in another process on x86-64 only")
+    with sleeping(context, ["/bin/sh", "-c", f"{setup}; echo ready; exec sleep 100"], *options, sysroot=sysroot) as guest:
+        wait_for_sleep(guest.pid)
+        yield Injection(guest.pid)
+
+
+def landlock_version():
+    """0 where this kernel has none."""
+    return max(_libc.syscall(444, None, ctypes.c_size_t(0), 1), 0)
