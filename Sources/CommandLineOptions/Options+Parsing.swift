@@ -1,6 +1,6 @@
 extension Options {
     private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, net, noConfine, version, help, helperFd
+        case sysroot, bind, hostFallback, timeout, maxProcesses, maxThreads, maxOpenFiles, processorTime, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, net, noConfine, version, help, helperFd
     }
 
     private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
@@ -12,6 +12,9 @@ extension Options {
         if matches("--host-fallback") { return (.hostFallback, false) }
         if matches("--timeout") { return (.timeout, true) }
         if matches("--max-processes") { return (.maxProcesses, true) }
+        if matches("--max-threads") { return (.maxThreads, true) }
+        if matches("--max-open-files") { return (.maxOpenFiles, true) }
+        if matches("--cpu-time") { return (.processorTime, true) }
         if matches("--env") { return (.env, true) }
         if matches("--clear-env") { return (.clearEnv, false) }
         if matches("--workdir") { return (.workdir, true) }
@@ -69,8 +72,11 @@ extension Options {
             case .sysroot: options.sysroot = value
             case .bind: options.binds.append(try bind(value))
             case .hostFallback: options.usesHostFallback = true
-            case .timeout: options.timeout = try timeout(value)
-            case .maxProcesses: options.maxProcesses = try maxProcesses(value)
+            case .timeout: options.timeout = try count(value, spelling, of: " of seconds")
+            case .maxProcesses: options.maxProcesses = try count(value, spelling)
+            case .maxThreads: options.maxThreads = try count(value, spelling)
+            case .maxOpenFiles: options.maxOpenFiles = try count(value, spelling)
+            case .processorTime: options.processorTime = try count(value, spelling, of: " of seconds")
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value
@@ -143,18 +149,13 @@ extension Options {
         return User(user: Array(parts[0]), group: parts.count > 1 ? Array(parts[1]) : nil)
     }
 
-    private static func timeout(_ value: [UInt8]) throws(OptionError) -> UInt64 {
-        guard let seconds = number(value) else {
-            throw OptionError("--timeout takes a non-negative whole number of seconds, not " + text(value[...]))
+    private static func count(
+        _ value: [UInt8], _ spelling: ArraySlice<UInt8>, of unit: String = ""
+    ) throws(OptionError) -> UInt64 {
+        guard let result = number(value) else {
+            throw OptionError(text(spelling) + " takes a non-negative whole number" + unit + ", not " + text(value[...]))
         }
-        return seconds
-    }
-
-    private static func maxProcesses(_ value: [UInt8]) throws(OptionError) -> UInt64 {
-        guard let count = number(value) else {
-            throw OptionError("--max-processes takes a non-negative whole number, not " + text(value[...]))
-        }
-        return count
+        return result
     }
 
     private static func network(_ value: [UInt8]) throws(OptionError) -> Bool {

@@ -61,6 +61,12 @@ public struct Options: Equatable {
     public var timeout: UInt64 = 0
     /// How many processes the session may have at a time, zombies included; 0: no limit.
     public var maxProcesses: UInt64 = 0
+    /// How many threads all processes of the session may have together; 0: no limit.
+    public var maxThreads: UInt64 = 0
+    /// RLIMIT_NOFILE, soft and hard, of every process; 0: what vmrun was started with.
+    public var maxOpenFiles: UInt64 = 0
+    /// Seconds of processor time that the session may use; 0: no limit.
+    public var processorTime: UInt64 = 0
     public var environment: [EnvironmentChange] = []
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil

@@ -25,6 +25,9 @@ extension Options {
                                         translator (repeatable); qemu-user is found by itself
           --timeout N                   end a stay of more than N seconds in the guest; 0: never (default)
           --max-processes N             refuse to make more than N processes; 0: no limit (default)
+          --max-threads N               refuse to make more than N threads in all processes; 0: no limit
+          --max-open-files N            let no process have more than N descriptors; 0: as vmrun (default)
+          --cpu-time N                  end the session when it has used N seconds of processor time; 0: never
           --net host|none               none: no sockets but AF_UNIX ones; host: the host's network (default)
           --no-fast-syscalls            leave the guest for every system call
           --no-switchless               make no calls on another host thread meanwhile

@@ -33,8 +33,8 @@ public enum InternalDescriptors {
     public static var guestHardLimit: UInt64 { limits.hard }
 
     /// Chooses the window and raises the host's soft limit over it. `inherited` is what the exec plan of the parent image
-    /// says; without it the limits are the host's.
-    public static func configure(inherited: (base: Int32, limit: UInt64, hardLimit: UInt64)? = nil) {
+    /// says; without it the limits are the host's, but at most `most`.
+    public static func configure(inherited: (base: Int32, limit: UInt64, hardLimit: UInt64)? = nil, most: UInt64 = .max) {
         if let inherited {
             base = inherited.base
             limits = vmrun_descriptor_limits(soft: inherited.limit, hard: inherited.hardLimit)
@@ -49,7 +49,7 @@ public enum InternalDescriptors {
         let window = min(comfortable, max(reserve, hard / 4))
         var first = min(max(soft, usualBase), largestBase)
         if first + window > hard { first = hard > 2 * reserve ? hard - window : hard / 2 }
-        limits = vmrun_descriptor_limits(soft: min(soft, first), hard: hard)
+        limits = vmrun_descriptor_limits(soft: min(soft, first, most), hard: min(hard, most))
         limit.rlim_cur = rlim_t(min(max(soft, first + comfortable), hard))
         withUnsafeMutablePointer(to: &limit) {
             _ = Host.raw(Int32(SYS_prlimit64), 0, Int(RLIMIT_NOFILE_NUMBER), $0.argument, 0)

@@ -101,6 +101,7 @@ extension GuestThread {
     func becomeProgram() -> Int {
         let socket = handOver
         handOver = -1
+        process.chargeProcessorTime()
         defer { Host.close(socket) }
         // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.
         guard signals.hold() else { return VMRUN_ERESTART }

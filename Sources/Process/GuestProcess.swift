@@ -44,6 +44,8 @@ public final class GuestProcess {
     private let unlikeThreads = Atomic<Bool>(false)
     /// Something is there that only the host's exec ends: see `noteHostState`. Never unset.
     private let hostState = Atomic<Bool>(false)
+    /// What the session knows of this process's processor time.
+    private let chargedTime = Atomic<UInt64>(0)
     /// How often a program was loaded over another one in this process.
     var programsReplaced = 0
     let system: KVMSystem
@@ -133,9 +135,12 @@ public final class GuestProcess {
 
     /// Whether the calling host thread is the only one that runs vmrun's code on this heap.
     var hasOneHostThread: Bool {
-        !isHelper && timeout == 0
+        !isHelper && !isWatched
             && threadsLock.withLock { threads.count == 1 && idleCarriers.isEmpty && concurrentHelpers == 0 }
     }
+
+    /// Whether it has a watchdog.
+    var isWatched: Bool { timeout > 0 || session.mostProcessorTime > 0 }
 
     /// Whether there is one guest thread, in memory that no other process uses.
     public var hasOneThread: Bool { !isHelper && threadsLock.withLock { threads.count == 1 && concurrentHelpers == 0 } }
@@ -258,8 +263,36 @@ public final class GuestProcess {
         return visible
     }
 
+    // MARK: Processor time
+
+    /// CLOCK_PROCESS_CPUTIME_ID in nanoseconds.
+    private static func processorTime() -> UInt64 {
+        var time = timespec()
+        _ = withUnsafeMutablePointer(to: &time) { Host.raw(Int32(SYS_clock_gettime), 2, $0.argument) }
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    func beginProcessorTime(isNew: Bool) { chargedTime.store(isNew ? 0 : Self.processorTime(), ordering: .relaxed) }
+
+    /// Tells the session what this process has used since it last did. Ends it where that is too much.
+    func chargeProcessorTime() {
+        guard session.mostProcessorTime > 0 else { return }
+        let now = Self.processorTime()
+        let before = chargedTime.exchange(now, ordering: .relaxed)
+        if session.charge(now > before ? now - before : 0) { return }
+        if session.isFirstToNotice() {
+            Message.error("cpu-time: the session has used more than \(session.mostProcessorTime) s of processor time")
+            // The first one finds out by itself, so that its status tells; should it be stopped, it must not stay so.
+            for member in session.members() where member != pid {
+                _ = Host.raw(Int32(SYS_kill), Int(member), Int(member == session.firstProcess ? SIGCONT : SIGKILL))
+            }
+        }
+        while true { _ = Host.raw(Int32(SYS_exit_group), Int(Watchdog.exitStatus)) }
+    }
+
     /// Ends the whole process, as exit_group(2). The session's last process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
+        chargeProcessorTime()
         if sharesDescriptors {
             // Nobody else knows what they are.
             threadsLock.lock()

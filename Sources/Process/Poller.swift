@@ -99,7 +99,7 @@ final class Poller {
 
     /// A poller for `process`, where it can use one: a second processor, and host threads that are all alike.
     static func make(for process: GuestProcess) -> Poller? {
-        guard GuestCPU.forwardsCalls, process.speedUps.contains(.switchless), !process.isHelper, process.timeout == 0, !process.hasUnlikeThreads,
+        guard GuestCPU.forwardsCalls, process.speedUps.contains(.switchless), !process.isHelper, !process.isWatched, !process.hasUnlikeThreads,
             processors > 1
         else { return nil }
         return Poller(process)

@@ -35,6 +35,40 @@ public final class Session: SessionDirectory {
     /// A number that names the session and cannot be guessed.
     public var name: UInt64 { table.name }
 
+    // MARK: Limits
+
+    /// How many threads all members may have together, 0: no limit. Set once, before the program runs, as the next one.
+    public var mostThreads: UInt64 {
+        get { UInt64(table.use.mostThreads) }
+        set { table.use.mostThreads = Int(clamping: newValue) }
+    }
+
+    /// Seconds of processor time that all members may use together, 0: no limit.
+    public var mostProcessorTime: UInt64 {
+        get { table.use.mostTime / 1_000_000_000 }
+        set {
+            let (nanoseconds, overflows) = newValue.multipliedReportingOverflow(by: 1_000_000_000)
+            table.use.mostTime = overflows ? .max : nanoseconds
+        }
+    }
+
+    /// Counts one more thread of a member; false where there may be none (EAGAIN).
+    func addThread(_ pid: Int32) -> Bool {
+        guard table.use.mostThreads > 0, let index = table.find(pid) else { return true }
+        return table.addThread(index)
+    }
+
+    /// One thread of a member has ended.
+    func removeThread(_ pid: Int32) {
+        if table.use.mostThreads > 0, let index = table.find(pid) { table.use.addThreads(index, -1) }
+    }
+
+    /// Adds nanoseconds of processor time that a member has used; false where the session has used too much.
+    func charge(_ nanoseconds: UInt64) -> Bool { table.use.charge(nanoseconds) }
+
+    /// True once, for the member that says so.
+    func isFirstToNotice() -> Bool { table.use.isFirstToNotice() }
+
     // MARK: Life cycle
 
     /// A place in the session for a child that is not made yet.
@@ -46,6 +80,10 @@ public final class Session: SessionDirectory {
     /// full (EAGAIN).
     func reserve(record: ProcessRecord, executable: [UInt8]) -> Place? {
         guard let reservation = table.reserve() else { return nil }
+        guard table.areThreadsWithinLimit else {
+            table.abort(reservation)
+            return nil
+        }
         publish(reservation.index, record, executable)
         return Place(reservation: reservation)
     }
@@ -61,6 +99,7 @@ public final class Session: SessionDirectory {
     func enter(_ pid: Int32, record: ProcessRecord, executable: [UInt8]) -> Bool {
         table.dropReservations()
         if let index = table.find(pid) {
+            table.use.setThreads(index, 1)
             publish(index, record, executable)
             return true
         }

@@ -22,7 +22,8 @@ final class SessionTable {
     private static let entrySize = 16
     private static let recordsOffset = indexOffset + capacity * entrySize
     private static let socketNamesOffset = recordsOffset + capacity * SessionRecords.slotSize
-    private static let size = socketNamesOffset + SessionSocketNames.size
+    private static let useOffset = (socketNamesOffset + SessionSocketNames.size + 63) & ~63
+    private static let size = useOffset + SessionUse.size
 
     private enum Header {
         static let firstProcess = 0
@@ -45,6 +46,7 @@ final class SessionTable {
     let descriptor: Int32
     let records: SessionRecords
     let socketNames: SessionSocketNames
+    let use: SessionUse
     private let base: UnsafeMutableRawPointer
 
     /// An empty table for at most `limit` processes.
@@ -54,6 +56,7 @@ final class SessionTable {
         base = try Host.map(memoryFile: descriptor, size: Self.size)
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
+        use = SessionUse(base: base + Self.useOffset)
         _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + Header.name), 8, 0)
         base.storeBytes(of: Int32(min(max(limit, 1), Self.capacity)), toByteOffset: Header.limit, as: Int32.self)
     }
@@ -64,6 +67,7 @@ final class SessionTable {
         base = try Host.map(memoryFile: descriptor, size: Self.size)
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
+        use = SessionUse(base: base + Self.useOffset)
     }
 
     deinit { _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: base), Self.size) }
@@ -99,7 +103,7 @@ final class SessionTable {
     }
 
     /// Slots that were ever used are below this.
-    private var used: Int { min(max(Int(vmrun_atomic_load(usedWord)), 0), Self.capacity) }
+    var used: Int { min(max(Int(vmrun_atomic_load(usedWord)), 0), Self.capacity) }
 
     /// Before the slot below `end` is taken, so that nobody who is killed in between leaves one that no search finds.
     private func raiseUsed(to end: Int) {
@@ -146,7 +150,9 @@ final class SessionTable {
                 if !hasSwept, index >= 64, index == used, index & (index - 1) == 0 { break }
                 guard word(index) == .free else { continue }
                 raiseUsed(to: index + 1)
-                if exchange(index, .free, mine) { return Reservation(index: index, word: mine) }
+                guard exchange(index, .free, mine) else { continue }
+                use.setThreads(index, 1)
+                return Reservation(index: index, word: mine)
             }
             if hasSwept { return nil }
             sweep()

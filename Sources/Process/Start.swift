@@ -78,7 +78,7 @@ public enum ProcessStart {
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)
         process.releaseVforkParent()
-        Watchdog.start(process)
+        Watchdog.start(process, isNew: !plan.isReplacement)
         vmrun_set_host_mask(plan.blockedMask)
         thread.runToEnd()
     }

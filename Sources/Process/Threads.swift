@@ -11,8 +11,13 @@ extension GuestThread {
     func startThread(_ request: CloneRequest) throws(GuestErrno) -> Int {
         let pidfd = try PidfdRequest(request, caller: self)
         let context = try childContext(request)
+        guard process.session.addThread(process.pid) else {
+            context.free()
+            throw .EAGAIN
+        }
         let carrier: Carrier
         do throws(GuestErrno) { carrier = try takeCarrier() } catch {
+            process.session.removeThread(process.pid)
             context.free()
             throw error
         }
@@ -23,7 +28,10 @@ extension GuestThread {
         thread.credentials = credentials
         thread.hasRenouncedPrivileges = hasRenouncedPrivileges
         let birth = Carrier.Birth(thread: thread, context: context, request: request, name: ThreadName.current())
-        if let failure = carrier.call(birth) { throw failure }
+        if let failure = carrier.call(birth) {
+            process.session.removeThread(process.pid)
+            throw failure
+        }
         let tid = thread.tid
         if request.stackBase != 0 {
             process.memory.registerStack(thread: tid, stack: request.stackBase, size: request.stackSize)
@@ -77,6 +85,7 @@ extension GuestThread {
         }
         // Its status is the process's, as since Linux 6.0.
         if isLast { process.exitGroup(status) }
+        process.session.removeThread(process.pid)
         // Before anyone learns that the thread is gone: whoever joins it may use its stack's addresses at once.
         process.memory.threadExiting(tid)
         hasEnded = true

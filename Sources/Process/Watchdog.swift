@@ -11,16 +11,18 @@ enum Clock {
     }
 }
 
-/// `--timeout`: ends the run where a thread stays in the guest too long without a system call.
+/// `--timeout`: ends the run where a thread stays in the guest too long without a system call. `--cpu-time`: ends every process of the
+/// session when they have used too much together.
 enum Watchdog {
     static let exitStatus: Int32 = 124
     /// By which /proc tells the watchdog's thread from the guest's.
     static let threadName = "vmrun-watchdog"
     private static let stackSize: UInt64 = 128 << 10
 
-    /// Starts watching `process`. Does nothing without a timeout.
-    static func start(_ process: GuestProcess) {
-        guard process.timeout > 0 else { return }
+    /// Starts watching `process`, where an option asks for it. `isNew`: what the process has used up to now is not counted yet.
+    static func start(_ process: GuestProcess, isNew: Bool = true) {
+        guard process.isWatched else { return }
+        process.beginProcessorTime(isNew: isNew)
         let argument = Unmanaged.passRetained(process).toOpaque()
         _ = vmrun_start_thread(
             { opaque in
@@ -42,6 +44,8 @@ enum Watchdog {
         while true {
             var pause = timespec(tv_sec: 0, tv_nsec: 100_000_000)
             _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+            process.chargeProcessorTime()
+            guard process.timeout > 0 else { continue }
             process.threadsLock.withLock {
                 for thread in process.threads {
                     let entered = thread.enteredAt.pointee

@@ -11,12 +11,14 @@ import Sysroot
 enum HostConfinement {
     /// Ends vmrun with a sentence where the host does not allow it.
     ///
-    /// - Parameter sharedMemory: the session's own /dev/shm, nil where it has none.
-    static func begin(_ configuration: RootConfiguration, network: HostCalls.Network, sharedMemory: [UInt8]?) {
+    /// - Parameters:
+    ///   - view: what the guest sees, with its descriptors.
+    ///   - sharedMemory: the session's own /dev/shm, nil where it has none.
+    static func begin(_ view: RootConfiguration, network: HostCalls.Network, sharedMemory: [UInt8]?) {
         do throws(Confinement.Refusal) { try Confinement.renouncePrivileges() } catch {
             Message.fail("the host does not let vmrun renounce privileges (errno \(error.errno)); --no-confine does without")
         }
-        restrictFiles(configuration, network, sharedMemory)
+        restrictFiles(view, network, sharedMemory)
         do throws(Confinement.Refusal) {
             try Confinement.install(HostCalls.filter(network, machineRequests: KVMRequests.all))
         } catch {
@@ -27,15 +29,19 @@ enum HostConfinement {
     // MARK: Files
 
     /// Kernels without Landlock do without; the path resolver is the first boundary in any case.
-    private static func restrictFiles(_ configuration: RootConfiguration, _ network: HostCalls.Network, _ sharedMemory: [UInt8]?) {
+    private static func restrictFiles(_ view: RootConfiguration, _ network: HostCalls.Network, _ sharedMemory: [UInt8]?) {
         let version = Landlock.version
         if version < Landlock.firstUsable { return }
         // Without a root of its own the guest may go wherever the user may; but only vmrun is ever executed on the host.
-        let hasRoot = configuration.rootPath != [UInt8(ascii: "/")]
+        let hasRoot = view.rootPath != [UInt8(ascii: "/")]
         do throws(Confinement.Refusal) {
-            let rules = try Landlock(handling: hasRoot ? .all : [.execute, .move], scopes: network == .none ? [.signals, .abstractNames] : .signals, version: version)
+            let rules = try Landlock(
+                handling: hasRoot ? .all : [.execute, .move], scopes: network == .none ? [.signals, .abstractNames] : .signals,
+                version: version)
             rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
-            if hasRoot { allowView(configuration, sharedMemory, rules) } else { rules.allow(.move, path: [UInt8(ascii: "/")]) }
+            if hasRoot { allowView(view, sharedMemory, rules) }
+            // Where from and where to is said by the rights to remove and to make; and nothing gains rights by being moved.
+            rules.allow(.move, path: [UInt8(ascii: "/")])
             try rules.enforce()
         } catch {
             // Sixteen of them are inside each other already, or a sandbox around vmrun forbids it.
@@ -43,15 +49,19 @@ enum HostConfinement {
         }
     }
 
-    private static func allowView(_ configuration: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) {
+    private static func allowView(_ view: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) {
         let all: FileRights = [.read, .change]
-        rules.allow(all, path: configuration.rootPath)
-        for bind in configuration.binds { rules.allow(bind.readOnly ? .read : all, path: bind.hostPath) }
-        if configuration.hostFallback { rules.allow(.read, path: [UInt8(ascii: "/")]) }
+        // By descriptors: a user that was changed to may not get there by name.
+        if let root = view.descriptors.first { rules.allow(all, descriptor: root) }
+        for (bind, descriptor) in zip(view.binds, view.descriptors.suffix(view.binds.count)) {
+            rules.allow(bind.readOnly ? .read : all, descriptor: descriptor)
+        }
+        if view.hostFallback { rules.allow(.read, path: [UInt8(ascii: "/")]) }
         for entry in ownPlaces { rules.allow(entry.rights, path: entry.path.withUTF8Buffer { Array($0) }) }
         if let sharedMemory { rules.allow(all, path: sharedMemory) }
         // What vmrun was given: it can be opened again by way of /proc/self/fd.
-        for descriptor in HostProcesses.descriptors(of: Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))) where !InternalDescriptors.contains(descriptor) {
+        let own = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+        for descriptor in HostProcesses.descriptors(of: own) where !InternalDescriptors.contains(descriptor) {
             rules.allow(all, descriptor: descriptor)
         }
     }
@@ -61,7 +71,8 @@ enum HostConfinement {
     /// What vmrun itself opens on the host for a guest.
     private static var ownPlaces: [(path: StaticString, rights: FileRights)] {
         [
-            ("/proc", [.read, .writeFile]), ("/sys/devices/system", .read), ("/sys/kernel/mm", .read), ("/dev/null", devices),
+            ("/proc", [.read, .writeFile]), ("/sys", .readDirectory), ("/sys/devices/system", .read), ("/sys/kernel/mm", .read),
+            ("/dev", .readDirectory), ("/dev/null", devices),
             ("/dev/zero", devices), ("/dev/full", devices), ("/dev/random", devices), ("/dev/urandom", devices), ("/dev/tty", devices),
             ("/dev/console", devices), ("/dev/ptmx", devices), ("/dev/pts", [.readDirectory, .readFile, .writeFile]),
             // The last process of a session removes its directory.

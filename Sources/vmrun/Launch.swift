@@ -20,7 +20,7 @@ enum Launch {
 
     static func start(_ options: Options, program: [UInt8], arguments: [[UInt8]]) -> Never {
         HostLayout.ensure()
-        InternalDescriptors.configure()
+        InternalDescriptors.configure(most: options.maxOpenFiles == 0 ? .max : options.maxOpenFiles)
         let coredumpFilter = keepMemoryOutOfCores()
         let session: Session
         do throws(HostError) { session = try Session(limit: options.maxProcesses) } catch {
@@ -28,6 +28,8 @@ enum Launch {
         }
 
         session.hasNetwork = options.hasNetwork
+        session.mostThreads = options.maxThreads
+        session.mostProcessorTime = options.processorTime
 
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }
@@ -57,7 +59,7 @@ enum Launch {
         openKVM(for: &plan)
         if options.isConfined {
             HostConfinement.begin(
-                configuration, network: options.hasNetwork ? .host : .none,
+                files.currentConfiguration, network: options.hasNetwork ? .host : .none,
                 sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil)
         }
         ProcessStart.run(

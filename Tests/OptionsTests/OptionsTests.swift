@@ -142,3 +142,12 @@ private func refusal(_ words: String...) -> String? {
     #expect(try parse("x").isConfined)
     #expect(try !parse("--no-confine", "x").isConfined)
 }
+
+@Test func limits() throws {
+    let options = try parse("--max-threads", "5", "--max-open-files=6", "--cpu-time", "7", "x")
+    #expect((options.maxThreads, options.maxOpenFiles, options.processorTime) == (5, 6, 7))
+    for name in ["--max-threads", "--max-open-files", "--max-processes"] {
+        #expect(refusal(name, "-1", "x") == "\(name) takes a non-negative whole number, not -1")
+    }
+    #expect(refusal("--cpu-time", "1.5", "x") == "--cpu-time takes a non-negative whole number of seconds, not 1.5")
+}

@@ -364,6 +364,42 @@ private func waitForEnd(_ pid: Int32) {
         #expect(!session.runs(device: 3, inode: 4))
     }
 
+    @Test func threadsOfAllMembersAreCountedTogether() throws {
+        let table = try SessionTable(limit: 8)
+        defer { close(table.descriptor) }
+        table.use.mostThreads = 3
+        let first = try #require(table.reserve())
+        #expect(table.commit(first, getpid()))
+        #expect(table.addThread(first.index))
+        let second = try #require(table.reserve())
+        #expect(table.areThreadsWithinLimit)
+        #expect(!table.addThread(first.index))
+        let third = try #require(table.reserve())
+        #expect(!table.areThreadsWithinLimit)
+        table.abort(third)
+        #expect(table.areThreadsWithinLimit)
+        table.use.addThreads(first.index, -1)
+        #expect(table.addThread(first.index))
+        table.abort(second)
+        #expect(table.addThread(first.index))
+        #expect(!table.addThread(first.index))
+    }
+
+    @Test func processorTimeIsSharedOut() throws {
+        let session = try Session(limit: 2)
+        defer { close(session.descriptor) }
+        // Without a limit nothing is too much.
+        #expect(session.charge(500_000_000))
+        session.mostProcessorTime = 2
+        #expect(session.mostProcessorTime == 2)
+        #expect(session.charge(1_500_000_000))
+        #expect(!session.charge(1))
+        #expect(session.isFirstToNotice())
+        #expect(!session.isFirstToNotice())
+        session.mostProcessorTime = .max
+        #expect(session.charge(1 << 60))
+    }
+
     @Test func nothingLeaks() throws {
         func descriptors() -> Int {
             (0..<4096).filter { fcntl(Int32($0), F_GETFD) >= 0 }.count

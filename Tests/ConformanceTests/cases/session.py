@@ -160,3 +160,108 @@ def shared_memory_lives_as_long_as_a_member(context):
     after = {name for name in os.listdir("/dev/shm") if name.startswith("vmrun-")}
     for name in after - before:
         check(not os.path.exists(f"/dev/shm/{name}/file"), "the directory stayed")
+
+
+@case()
+def thread_limit(context):
+    """--max-threads counts the threads of all processes, and those of the dead no longer."""
+    script = """
+import os, threading, sys, signal, time
+event = threading.Event()
+def threads(most):
+    made = []
+    try:
+        while len(made) < most:
+            thread = threading.Thread(target=event.wait)
+            thread.start()
+            made.append(thread)
+    except RuntimeError:
+        pass
+    return made
+held = threads(100)
+print("first process", 1 + len(held))
+try:
+    os.fork()
+    print("forked")
+except BlockingIOError:
+    print("no fork")
+event.set()
+for thread in held: thread.join()
+event.clear()
+read, write = os.pipe()
+children = []
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        threads(3)
+        os.write(write, b"x")
+        signal.pause()
+    children.append(child)
+os.read(read, 1); os.read(read, 1)
+held = threads(100)
+print("beside two of four", 1 + len(held))
+event.set()
+for thread in held: thread.join()
+event.clear()
+# Killed and not reaped yet.
+for child in children: os.kill(child, signal.SIGKILL)
+for child in children: os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+held = threads(100)
+print("beside the dead", 1 + len(held))
+event.set()
+for thread in held: thread.join()
+for child in children: os.waitpid(child, 0)
+"""
+    result = context.guest(["/usr/bin/python3", "-c", script], "--max-threads", "12", timeout=60)
+    check(result.stdout == b"first process 12\nno fork\nbeside two of four 4\nbeside the dead 12\n", result.describe(),
+          result.transcript())
+
+
+@case()
+def threads_of_executed_programs(context):
+    """An exec leaves one thread, in place or not."""
+    script = "i=0; while [ $i -lt 80 ]; do /bin/true || exit 1; i=$((i + 1)); done; echo all"
+    result = context.guest(["/bin/sh", "-c", script], "--max-threads", "2", timeout=60)
+    check(result.stdout == b"all\n", result.describe(), result.transcript())
+    chain = 'if [ "$1" -gt 0 ]; then exec /bin/sh -c "$2" sh $(($1 - 1)) "$2"; fi; /bin/true && echo end'
+    result = context.guest(["/bin/sh", "-c", chain, "sh", "70", chain], "--max-threads", "2", timeout=60)
+    check(result.stdout == b"end\n", result.describe(), result.transcript())
+
+
+@case()
+def open_files_limit(context):
+    """--max-open-files: nobody gets more, root neither."""
+    script = """
+import os, resource, subprocess, sys
+def count():
+    made = []
+    try:
+        while True: made.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as error:
+        top = made[-1] + 1
+        for descriptor in made: os.close(descriptor)
+        return top, error.errno == 24
+print(resource.getrlimit(resource.RLIMIT_NOFILE), count())
+try:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+    print("raised")
+except ValueError:
+    print("refused")
+if len(sys.argv) < 2: subprocess.run([sys.executable, "-c", open("/proc/self/cmdline").read().split("\\0")[2], "again"])
+"""
+    result = context.guest(["/usr/bin/python3", "-c", script], "--max-open-files", "50")
+    check(result.stdout == b"(50, 50) (50, True)\nrefused\n" * 2, result.describe(), result.transcript())
+
+
+@case()
+def processor_time(context):
+    """--cpu-time: of all processes together; waiting costs nothing."""
+    spin = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\n"
+    for command in [["/usr/bin/python3", "-c", spin.format(60)],
+                    ["/bin/sh", "-c", "for i in 1 2 3; do (while :; do :; done) & done; wait"],
+                    ["/bin/sh", "-c", f"while :; do /usr/bin/python3 -c '{spin.format(0.2)}'; done"]]:
+        result = context.guest(command, "--cpu-time", "2", timeout=60)
+        check(result.status == 124, result.describe(), result.transcript())
+        check(result.stderr.count(b"used more than 2 s of processor time") == 1, "it does not say why, once", result.transcript())
+    result = context.guest(["/bin/sh", "-c", "sleep 3; echo slept"], "--cpu-time", "2")
+    check(result.stdout == b"slept\n", result.describe(), result.transcript())

@@ -1,0 +1,98 @@
+import CShim
+
+/// What a session uses of what is limited, in memory that its members share: threads by slot, and processor time.
+struct SessionUse {
+    static let size = countsOffset + SessionTable.capacity * 4
+
+    private enum Header {
+        static let mostThreads = 0
+        static let timeIsUp = 4
+        static let mostTime = 8
+        static let time = 16
+    }
+
+    private static let countsOffset = 64
+
+    let base: UnsafeMutableRawPointer
+
+    // MARK: Threads
+
+    /// 0: no limit. Set before there is a second member, as the other one.
+    var mostThreads: Int {
+        get { Int(base.load(fromByteOffset: Header.mostThreads, as: Int32.self)) }
+        nonmutating set { base.storeBytes(of: Int32(clamping: newValue), toByteOffset: Header.mostThreads, as: Int32.self) }
+    }
+
+    private func count(_ index: Int) -> UnsafeMutablePointer<Int32> {
+        (base + Self.countsOffset + index * 4).assumingMemoryBound(to: Int32.self)
+    }
+
+    /// How many threads the member in a slot has.
+    func threads(_ index: Int) -> Int { max(0, Int(vmrun_atomic_load(count(index)))) }
+
+    func setThreads(_ index: Int, _ value: Int32) { vmrun_atomic_store(count(index), value) }
+
+    func addThreads(_ index: Int, _ change: Int32) {
+        while true {
+            let seen = vmrun_atomic_load(count(index))
+            if vmrun_atomic_exchange_if(count(index), seen, seen &+ change) != 0 { return }
+        }
+    }
+
+    // MARK: Processor time
+
+    /// Nanoseconds; 0: no limit.
+    var mostTime: UInt64 {
+        get { base.load(fromByteOffset: Header.mostTime, as: UInt64.self) }
+        nonmutating set { base.storeBytes(of: newValue, toByteOffset: Header.mostTime, as: UInt64.self) }
+    }
+
+    private var time: UnsafeMutablePointer<UInt64> { (base + Header.time).assumingMemoryBound(to: UInt64.self) }
+
+    /// Adds nanoseconds that a member has used. Whether there is some left.
+    func charge(_ nanoseconds: UInt64) -> Bool {
+        while true {
+            let seen = vmrun_atomic_load64(time)
+            let next = seen &+ nanoseconds
+            if vmrun_atomic_exchange_if64(time, seen, next) != 0 { return mostTime == 0 || next <= mostTime }
+        }
+    }
+
+    /// True once in a session: for the one who says that the time is up.
+    func isFirstToNotice() -> Bool {
+        vmrun_atomic_exchange_if((base + Header.timeIsUp).assumingMemoryBound(to: Int32.self), 0, 1) != 0
+    }
+}
+
+extension SessionTable {
+    /// Counts one more thread of the member in a slot. False where that is more than all may have together.
+    ///
+    /// The count goes up before it is compared, so that no two of them take the last place; both may then be refused.
+    func addThread(_ index: Int) -> Bool {
+        guard use.mostThreads > 0 else { return true }
+        use.addThreads(index, 1)
+        if areThreadsWithinLimit { return true }
+        use.addThreads(index, -1)
+        return false
+    }
+
+    /// Whether there are no more than there may be. Those of the dead count only until somebody asks.
+    var areThreadsWithinLimit: Bool {
+        guard use.mostThreads > 0 else { return true }
+        if threads(exactly: false) <= use.mostThreads { return true }
+        sweep()
+        return threads(exactly: true) <= use.mostThreads
+    }
+
+    private func threads(exactly: Bool) -> Int {
+        var sum = 0
+        for index in 0..<used {
+            let word = word(index)
+            if word == .free { continue }
+            // What is killed leaves its count behind until it is reaped.
+            if exactly, word.isMember, ProcessStat.life(word.pid)?.isZombie ?? true { continue }
+            sum += use.threads(index)
+        }
+        return sum
+    }
+}
