@@ -34,6 +34,7 @@ private func plan() -> ExecPlan {
     plan.descriptorLimit = 1024
     plan.descriptorHardLimit = 4096
     plan.coredumpFilter = 0x7f
+    plan.hasRenouncedPrivileges = true
     return plan
 }
 
