@@ -52,6 +52,13 @@ public struct CallTurn {
         }
     }
 
+    // MARK: In the place of a host thread that is dead
+
+    /// Whether the poller is out of the dead thread's calls for good.
+    public func isTakenOver() -> Bool {
+        vmrun_atomic_load(word) == Int32(VMRUN_TURN_HOST.rawValue) || exchange(VMRUN_TURN_GUEST, VMRUN_TURN_HOST)
+    }
+
     // MARK: The poller
 
     /// Whether the poller may look now.

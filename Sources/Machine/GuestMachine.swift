@@ -44,7 +44,7 @@ public final class GuestMachine {
         self.mappings = mappings
         self.vdso = vdso
         features = try CPUFeatures(system, vm)
-        memory = try KernelMemory(vm) { slots.next() }
+        memory = try KernelMemory(vm, behind: vdso) { slots.next() }
         tables = try PageTables(memory)
         try SystemTables.install(memory, tables, fastPath: fastPath)
         try mapVDSO()
@@ -152,9 +152,9 @@ public final class GuestMachine {
 
     private func mapVDSO() throws(MachineFailure) {
         guard vdso.end > vdso.start else { return }
-        // Guest-physical space just below the chunks, above KernelMemory's blocks.
-        let physical: UInt64 = (4 << 30) - (64 << 20)
-        try addSlot(physical: physical, size: vdso.end - vdso.start, host: vdso.start)
+        // Else guest-physical space just below the chunks, above KernelMemory's blocks.
+        let physical = memory.vdsoPhysical ?? (4 << 30) - (64 << 20)
+        if memory.vdsoPhysical == nil { try addSlot(physical: physical, size: vdso.end - vdso.start, host: vdso.start) }
         var offset: UInt64 = 0
         while vdso.start + offset < vdso.end {
             try tables.mapPage(

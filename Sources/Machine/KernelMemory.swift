@@ -17,14 +17,42 @@ final class KernelMemory {
     private let blocks: UnsafeMutablePointer<UInt64>
     private var blockCount = 0
     private var next: UInt64 = 0
+    /// Where the vDSO is in guest-physical space, if the first block has it at its beginning. Each memslot waits for a grace
+    /// period of the host kernel's, so the two share one where the addresses behind the vDSO are free.
+    private(set) var vdsoPhysical: UInt64?
+    private var vdsoLength: UInt64 = 0
 
-    init(_ vm: VirtualMachine, allocateSlot: @escaping () -> UInt32) throws(MachineFailure) {
+    init(_ vm: VirtualMachine, behind vdso: HostVDSO, allocateSlot: @escaping () -> UInt32) throws(MachineFailure) {
         self.vm = vm
         self.allocateSlot = allocateSlot
         blocks = .allocate(capacity: Self.maximumBlocks)
         blocks.initialize(repeating: 0, count: Self.maximumBlocks)
-        try grow()
+        if try !begin(behind: vdso) { try grow() }
     }
+
+    /// Makes the first block so that it begins with the vDSO. False where that cannot be.
+    private func begin(behind vdso: HostVDSO) throws(MachineFailure) -> Bool {
+        let length = vdso.end - vdso.start
+        guard Self.joinsVDSO, length > 0, length <= Self.blockSize / 2 else { return false }
+        let wanted = Int(vdso.end), size = Int(Self.blockSize - length)
+        let result = Host.raw(
+            Int32(SYS_mmap), wanted, size, Int(PROT_READ | PROT_WRITE),
+            Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE) | Self.fixedWhereFree, -1, 0)
+        guard result == wanted else {
+            // A kernel that does not know the flag takes the address for a wish.
+            if result > 0 { _ = Host.raw(Int32(SYS_munmap), result, size) }
+            return false
+        }
+        try add(mapping: UInt64(wanted), size, from: vdso.start)
+        vdsoPhysical = 0
+        vdsoLength = length
+        next = length
+        return true
+    }
+
+    private static var joinsVDSO: Bool { !PageTableEntry.breaksBeforeMake }
+    /// MAP_FIXED_NOREPLACE
+    private static let fixedWhereFree = 0x10_0000
 
     private func grow() throws(MachineFailure) {
         guard blockCount < Self.maximumBlocks else { throw .outOfMemory("guest page tables") }
@@ -32,16 +60,20 @@ final class KernelMemory {
             Int32(SYS_mmap), 0, Int(Self.blockSize), Int(PROT_READ | PROT_WRITE),
             Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE), -1, 0)
         guard result > 0 else { throw .outOfMemory("guest page tables") }
+        try add(mapping: UInt64(result), Int(Self.blockSize), from: UInt64(result))
+    }
+
+    /// Makes a block of the host addresses from `start` on, which ends with a new mapping of vmrun's.
+    private func add(mapping: UInt64, _ size: Int, from start: UInt64) throws(MachineFailure) {
         // A fork child builds its own machine: copying these pages would be waste.
-        _ = Host.raw(Int32(SYS_madvise), result, Int(Self.blockSize), Int(MADV_DONTFORK))
+        _ = Host.raw(Int32(SYS_madvise), Int(mapping), size, Int(MADV_DONTFORK))
         do throws(HostError) {
             try vm.setMemoryRegion(
-                slot: allocateSlot(), guestPhysical: UInt64(blockCount) * Self.blockSize, size: Self.blockSize,
-                host: UInt64(result))
+                slot: allocateSlot(), guestPhysical: UInt64(blockCount) * Self.blockSize, size: Self.blockSize, host: start)
         } catch {
             throw .kvm("KVM_SET_USER_MEMORY_REGION", error.number)
         }
-        blocks[blockCount] = UInt64(result)
+        blocks[blockCount] = start
         blockCount += 1
     }
 
@@ -74,7 +106,10 @@ final class KernelMemory {
     func forget() { blockCount = 0 }
 
     func close() {
-        for index in 0..<blockCount { _ = Host.raw(Int32(SYS_munmap), Int(blocks[index]), Int(Self.blockSize)) }
+        for index in 0..<blockCount {
+            let kept = index == 0 && vdsoPhysical != nil ? vdsoLength : 0
+            _ = Host.raw(Int32(SYS_munmap), Int(blocks[index] + kept), Int(Self.blockSize - kept))
+        }
         blockCount = 0
     }
 

@@ -103,6 +103,7 @@ extension GuestThread {
         handOver = -1
         process.chargeProcessorTime()
         defer { Host.close(socket) }
+        leavePoller()
         // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.
         guard signals.hold() else { return VMRUN_ERESTART }
         defer { signals.release() }

@@ -36,8 +36,9 @@ extension GuestThread {
         nextProgram = nil
         // One that is captured came before. From here on there is no way back.
         guard !hasHandedSignal, signals.hold() else { return VMRUN_ERESTART }
-        leaveOldProgram()
         let program = next.program
+        if program.interpreter != nil { process.startPoller() }
+        leaveOldProgram()
         let state: StartState
         do throws(ImageError) {
             state = try ProcessStart.load(program, into: process.memory, cpu.machine, vdso: process.vdso, next.credentials)
@@ -46,6 +47,7 @@ extension GuestThread {
         }
         publish(program, state, next.credentials)
         begin(state)
+        if program.interpreter != nil { expectCalls() }
         process.releaseVforkParent()
         signals.release()
         return 0
@@ -55,6 +57,7 @@ extension GuestThread {
     private func leaveOldProgram() {
         process.programsReplaced += 1
         leavePoller()
+        callsExpected = 0
         cpu.forgetAnswers()
         if robustList != 0 {
             setRobustListOnHost(0)

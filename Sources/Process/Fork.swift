@@ -116,6 +116,7 @@ extension GuestThread {
         cpu.forget()
         process.forgetPoller()
         pollerPlace = nil
+        callsExpected = 0
         for machine in process.observer.machines { machine.forget() }
         process.observer.machines = []
         files.unlockAfterFork()

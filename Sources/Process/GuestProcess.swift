@@ -81,6 +81,8 @@ public final class GuestProcess {
     /// Makes calls of the threads without their leaving the guest. Made when first wanted, for good.
     private(set) var poller: Poller?
     private var isPollerRefused = false
+    /// A helper of this process has made a dense row of calls that a poller could have made.
+    let helpersCallDensely = Atomic<Bool>(false)
     /// For the poller, which does not wait on descriptors.
     public let descriptorKinds = DescriptorKinds()
     /// Children that share this memory and run beside it, rather than while a thread of it waits.
@@ -155,11 +157,20 @@ public final class GuestProcess {
     public func noteUnlikeThreads() {
         if hasUnlikeThreads { return }
         unlikeThreads.store(true, ordering: .relaxed)
-        threadsLock.withLock { poller }?.retire()
+        // A helper's is its parent's.
+        if !isHelper { threadsLock.withLock { poller }?.retire() }
     }
 
     /// The poller, made now where there is none yet and can be one.
     func sharedPoller() -> Poller? {
+        let poller = startPoller()
+        poller?.awaitStart()
+        return poller
+    }
+
+    /// The same, where something else can be done until its host thread is there. The guest must not run before it is.
+    @discardableResult
+    func startPoller() -> Poller? {
         threadsLock.withLock {
             if poller == nil && !isPollerRefused {
                 poller = Poller.make(for: self)
@@ -168,6 +179,12 @@ public final class GuestProcess {
             }
             return poller
         }
+    }
+
+    /// A helper takes part in its parent's, where its earlier helpers could have used one.
+    func lendPoller(to helper: GuestProcess) {
+        guard helpersCallDensely.load(ordering: .relaxed), let poller = sharedPoller() else { return }
+        helper.poller = poller
     }
 
     /// A fork child has its parent's no more.

@@ -52,6 +52,10 @@ public final class GuestThread {
     /// Processor cycles at the last call that could have been forwarded, and how many came densely.
     var lastForwardable: UInt64 = 0
     var forwardableStreak = 0
+    /// How many such calls are still taken for dense ones, however far apart they are.
+    var callsExpected = 0
+    /// Calls came densely and there was no poller.
+    var lackedPoller = false
     /// A signal that the poller took in this thread's place.
     var handedSignal = siginfo_t()
     /// `GuestCPU.expiredCalls` when last looked at.

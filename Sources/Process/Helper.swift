@@ -98,6 +98,8 @@ final class HelperLaunch {
             if child.actions === parent.actions { parent.actions.breakLock(ownedBy: id) }
             if child.files === parent.files { parent.files.breakLock(ownedBy: id) }
         }
+        if let place = thread.pollerPlace { place.poller.bury(place.index) }
+        if thread.lackedPoller { parent.helpersCallDensely.store(true, ordering: .relaxed) }
         // What its own threads may have needed: the descriptors went with it.
         if child.machine !== thread.cpu.machine {
             child.machine.forget()
@@ -143,6 +145,7 @@ extension GuestThread {
             system: process.system, vdso: process.vdso, executablePath: process.executablePath, record: process.currentRecord,
             observer: process.observer, isHelper: true, speedUps: process.speedUps)
         child.parentsSocket = process.socketForChildren()
+        process.lendPoller(to: child)
         let thread = GuestThread(process: child, cpu: cpu)
         thread.host.pointee.blocked = signals.mask
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }
@@ -150,6 +153,7 @@ extension GuestThread {
         thread.hasRenouncedPrivileges = hasRenouncedPrivileges
         child.threads = [thread]
         if request.has(CloneRequest.files) { process.descriptorKinds.distrust() }
+        thread.expectCalls()
         return thread
     }
 

@@ -73,9 +73,10 @@ final class Poller {
             Unmanaged.passUnretained(self).release()
             return nil
         }
-        // Until it has its name /proc would show it as a thread of the guest's.
-        state.wait { $0 != State.starting }
     }
+
+    /// Waits until its host thread is one that /proc leaves out, which it is by its name.
+    func awaitStart() { state.wait { $0 != State.starting } }
 
     deinit {
         entries.deallocate()
@@ -136,6 +137,13 @@ final class Poller {
     /// The thread, which is out of the guest, takes part no more.
     func leave(_ thread: GuestThread, _ index: Int) {
         thread.cpu.join(nil)
+        vmrun_atomic_store(&entry(index).pointee.use, Entry.free)
+    }
+
+    /// The same for a helper's thread, which has died wherever it was. Called by another.
+    func bury(_ index: Int) {
+        let turn = turn(index)
+        while !turn.isTakenOver() { vmrun_pause() }
         vmrun_atomic_store(&entry(index).pointee.use, Entry.free)
     }
 
@@ -284,13 +292,26 @@ extension GuestThread {
     @inline(__always)
     private func noteForwardable() {
         let now = vmrun_cycles()
-        let isDense = Poller.isDense(now, after: lastForwardable, streak: &forwardableStreak)
+        let isDense = Poller.isDense(now, after: lastForwardable, streak: &forwardableStreak) || callsExpected > 0
         lastForwardable = now
+        if callsExpected > 0 { callsExpected -= 1 }
         if isDense || pollerPlace != nil { offerCalls(now, isDense: isDense) }
     }
 
+    /// A program begins that makes a row of calls at once, as a dynamic loader does.
+    func expectCalls() {
+        guard process.sharedPoller() != nil else { return }
+        callsExpected = Self.callsOfLoader
+    }
+
+    /// Those that leave the guest while the poller wakes up, which it does more than once.
+    private static let callsOfLoader = 12
+
     private func offerCalls(_ now: UInt64, isDense: Bool) {
-        guard !hasOwnTables, ownFiles == nil, let poller = pollerPlace?.poller ?? process.sharedPoller() else { return }
+        guard !hasOwnTables, ownFiles == nil, let poller = pollerPlace?.poller ?? process.sharedPoller() else {
+            lackedPoller = true
+            return
+        }
         if pollerPlace == nil {
             guard let index = poller.enter(self) else { return }
             pollerPlace = (poller, index)

@@ -60,6 +60,7 @@ public enum ProcessStart {
             memory: memory, files: files, synthetic: synthetic, actions: actions, session: session, server: server, timeout: plan.timeout,
             machine: machine, system: system, vdso: vdso, executablePath: program.executablePath, record: record,
             observer: observer, isHelper: false, speedUps: plan.speedUps)
+        if program.interpreter != nil { process.startPoller() }
         process.notifyDescriptor = plan.notifyDescriptor
         process.parentsSocket = plan.parentsSocket
         session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
@@ -77,6 +78,7 @@ public enum ProcessStart {
         thread.prepareAnswers()
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)
+        if program.interpreter != nil { thread.expectCalls() }
         process.releaseVforkParent()
         Watchdog.start(process, isNew: !plan.isReplacement)
         vmrun_set_host_mask(plan.blockedMask)

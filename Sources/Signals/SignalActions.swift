@@ -120,6 +120,22 @@ public final class SignalActions {
         return set(signal) { $0 = new }
     }
 
+    /// `replace` where nobody else has to be told of it, as between two default actions or where nothing changes: else nil, and nothing
+    /// has happened. So any host thread may make it, even one of another process.
+    public func replaceQuietly(_ signal: Int32, with action: SignalAction?) throws(GuestErrno) -> SignalAction? {
+        guard signal >= 1, signal <= 64 else { throw .EINVAL }
+        guard var new = action else { return self.action(signal) }
+        // The kernel drops what is pending of a signal that comes to be ignored, also by its default.
+        guard signal != SIGKILL, signal != SIGSTOP, new.isDefault, DefaultAction(signal) != .ignore else { return nil }
+        new.mask &= ~Self.killMask
+        return lock.withLock {
+            let previous = actions[Int(signal)]
+            guard previous.isDefault, (previous.flags ^ new.flags) & SignalFlags.mirrored == 0 else { return nil }
+            actions[Int(signal)] = new
+            return previous
+        }
+    }
+
     /// Changes an action, the host's disposition with it, and tells of it. The previous action.
     private func set(_ signal: Int32, _ change: (inout SignalAction) -> Void) -> SignalAction {
         lock.lock()

@@ -45,6 +45,12 @@ enum FastPaths {
     @inline(__always)
     static func serve(_ thread: GuestThread, _ number: UInt64, _ arguments: SyscallArguments, plain: () -> Int) -> Int {
         guard let row = SyscallTable.row(UInt32(truncatingIfNeeded: number)) else { return GuestErrno.ENOSYS.result }
+        // To the kernel the poller is another process than a vfork's child: it may not make calls in its place. But posix_spawn(3)
+        // sets each signal's action, and that is vmrun's own affair.
+        if thread.process.isHelper {
+            if case .rt_sigaction = row.handler { return SignalCalls.quietAction(thread, arguments) }
+            return VMRUN_ERESTART
+        }
         let result: Int
         switch row.handler {
         case .readTransfer, .writeTransfer: result = transfer(thread, row, arguments, plain)

@@ -14,11 +14,27 @@ enum SignalCalls {
     // MARK: Actions and masks
 
     static func rt_sigaction(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        try changeAction(args) { (signal, new) throws(GuestErrno) in try thread.process.actions.replace(signal, with: new) }
+    }
+
+    /// For a vfork's child, on a host thread of its parent's. VMRUN_ERESTART where the child has to make it itself.
+    static func quietAction(_ thread: GuestThread, _ args: SyscallArguments) -> Int {
+        do throws(GuestErrno) {
+            return try changeAction(args) { (signal, new) throws(GuestErrno) in
+                try thread.process.actions.replaceQuietly(signal, with: new)
+            }
+        } catch {
+            return error.result
+        }
+    }
+
+    private static func changeAction(
+        _ args: SyscallArguments, _ replace: (Int32, SignalAction?) throws(GuestErrno) -> SignalAction?
+    ) throws(GuestErrno) -> Int {
         guard args.a3 == setSize else { throw .EINVAL }
-        let signal = Int32(truncatingIfNeeded: args.a0)
         var new: SignalAction?
         if args.a1 != 0 { new = try GuestAccess.read(SignalAction.self, at: GuestAddress(args.a1)) }
-        let previous = try thread.process.actions.replace(signal, with: new)
+        guard let previous = try replace(Int32(truncatingIfNeeded: args.a0), new) else { return VMRUN_ERESTART }
         if args.a2 != 0 { try GuestAccess.write(previous, at: GuestAddress(args.a2)) }
         return 0
     }
