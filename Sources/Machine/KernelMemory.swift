@@ -9,6 +9,8 @@ final class KernelMemory {
     /// Small, because KVM's cost for a memslot grows with its size and most guests never need a second block.
     private static let blockSize: UInt64 = 4 << 20
     private static let maximumBlocks = 512
+    /// Bytes of tables and stubs that a program with one thread needs, about.
+    private static let bytesOfFirstCPU = 32 * Int(pageSize)
 
     private let vm: VirtualMachine
     private let allocateSlot: () -> UInt32
@@ -67,6 +69,8 @@ final class KernelMemory {
     private func add(mapping: UInt64, _ size: Int, from start: UInt64) throws(MachineFailure) {
         // A fork child builds its own machine: copying these pages would be waste.
         _ = Host.raw(Int32(SYS_madvise), Int(mapping), size, Int(MADV_DONTFORK))
+        // What the first vCPU needs. One by one each page would fault twice, for the look at an empty table and for its first entry.
+        if blockCount == 0 { _ = Host.raw(Int32(SYS_madvise), Int(mapping), Self.bytesOfFirstCPU, Int(MADV_POPULATE_WRITE)) }
         do throws(HostError) {
             try vm.setMemoryRegion(
                 slot: allocateSlot(), guestPhysical: UInt64(blockCount) * Self.blockSize, size: Self.blockSize, host: start)
