@@ -8,7 +8,7 @@
 #include <time.h>
 #include <ucontext.h>
 
-enum { MANY = 1800, SITE = 7, SYSCALL = 5, TEXT = 16 };
+enum { MANY = 1800, SITE = 7, SYSCALL = 5, TEXT = 16, IN_FILE = 32 };
 
 typedef long call(long, long, long);
 
@@ -30,6 +30,17 @@ PLACE(looked_at, 110);
 PLACE(dropping, 110);
 PLACE(beside_window, 110);
 PLACE(late, 110);
+
+/* glibc's read(2): no room for another instruction but in the padding. */
+#define READER(name)                                                                                    \
+    __asm__(".pushsection .text\n .balign 4096\n .globl " #name "\n .type " #name ", @function\n"         \
+            #name ": xor %eax, %eax\n syscall\n cmp $-4096, %rax\n ja 1f\n ret\n"                        \
+            ".byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n 1: ret\n .balign 4096\n .popsection");    \
+    extern const unsigned char name[]
+
+READER(reader);
+READER(kicked_reader);
+READER(threads_reader);
 
 static long at(const void *place, long a, long b, long c) { return ((call *)(uintptr_t)place)(a, b, c); }
 
@@ -88,10 +99,65 @@ static void registers(void)
     }
 }
 
+static int zero;
+
+static void warm_reader(const unsigned char *place)
+{
+    char byte = 1;
+    long wrong = 0;
+    for (int i = 0; i < MANY; i++) wrong += at(place, zero, (long)&byte, 1) != 1;
+    CHECK_EQ(wrong, 0);
+    CHECK_EQ(byte, 0);
+}
+
+static void check_reader(const unsigned char *place)
+{
+    static const unsigned char expected[] = {0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0,    0xf0, 0xff, 0xff, 0x77, 0x0b, 0xc3,
+                                             0x66, 0x2e, 0x0f, 0x1f, 0x84, 0,    0,    0,    0,    0,    0xc3};
+    CHECK(memcmp(place, expected, sizeof expected) == 0);
+}
+
+/* The shortest place there is. */
+static void readers(void)
+{
+    warm_reader(reader);
+    for (int i = 0; i < 3; i++) {
+        long result, behind, kept;
+        __asm__ volatile("push $0xad7\n popfq\n call *%[place]\n mov %%rcx, %[behind]\n mov %%r11, %[kept]\n"
+                         : "=a"(result), [behind] "=&b"(behind), [kept] "=&d"(kept)
+                         : [place] "S"(reader), "D"(-1)
+                         : "rcx", "r11", "memory", "cc");
+        CHECK_EQ(result, -EBADF);
+        CHECK_EQ(behind, (uintptr_t)reader + 4);
+        CHECK_EQ(kept & 0xac5, 0x244);
+        __asm__ volatile("call *%1" : "=a"(result) : "r"(reader + 2), "0"(SYS_getuid) : "rcx", "r11", "memory");
+        CHECK_EQ(result, getuid());
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(mprotect((void *)reader, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+        check_reader(reader);
+        CHECK_OK(mprotect((void *)reader, PAGE, PROT_READ | PROT_EXEC));
+        warm_reader(reader);
+    }
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        warm_reader(reader);
+        CHECK_OK(mprotect((void *)reader, PAGE, PROT_READ));
+        check_reader(reader);
+        _exit(check_failures != 0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    warm_reader(reader);
+}
+
 static void *call_often(void *parent)
 {
     long wrong = 0;
+    char byte;
     for (int i = 0; i < 8000; i++) {
+        wrong += at(threads_reader, zero, (long)&byte, 1) != 1;
         wrong += at(parent_of_threads, 0, 0, 0) != (long)parent;
         if (i % 64 == 0) sched_yield();
     }
@@ -112,6 +178,9 @@ static void many_threads(void)
         CHECK_OK(mprotect((void *)parent_of_threads, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
         check_original(parent_of_threads, 110);
         CHECK_OK(mprotect((void *)parent_of_threads, PAGE, PROT_READ | PROT_EXEC));
+        CHECK_OK(mprotect((void *)threads_reader, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+        CHECK(memcmp(threads_reader, "\x31\xc0\x0f\x05", 4) == 0);
+        CHECK_OK(mprotect((void *)threads_reader, PAGE, PROT_READ | PROT_EXEC));
         usleep(3000);
     }
     for (int i = 0; i < 4; i++) {
@@ -173,7 +242,7 @@ static int file_of(int number)
 {
     char path[512];
     snprintf(path, sizeof path, "%s", temporary("code"));
-    unsigned char bytes[PAGE] = {0xb8, (unsigned char)number, 0, 0, 0, 0x0f, 0x05, 0xc3};
+    unsigned char bytes[PAGE] = {[IN_FILE] = 0xb8, (unsigned char)number, 0, 0, 0, 0x0f, 0x05, 0xc3};
     int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0700);
     CHECK(fd >= 0);
     CHECK_EQ(write(fd, bytes, sizeof bytes), (long)sizeof bytes);
@@ -192,21 +261,21 @@ static void replaced(void)
 {
     int parent = file_of(110), process = file_of(39);
     unsigned char *code = map(NULL, parent, 0);
-    warm(code, getppid());
+    warm(code + IN_FILE, getppid());
     CHECK_EQ(map(code, process, MAP_FIXED) - code, 0);
-    warm(code, getpid());
+    warm(code + IN_FILE, getpid());
     CHECK_OK(munmap(code, PAGE));
     CHECK_EQ(map(code, parent, MAP_FIXED_NOREPLACE) - code, 0);
-    warm(code, getppid());
+    warm(code + IN_FILE, getppid());
     /* It takes its bytes along. */
     unsigned char *elsewhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK_EQ((unsigned char *)mremap(code, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) - elsewhere, 0);
-    check_original(elsewhere, 110);
-    warm(elsewhere, getppid());
+    check_original(elsewhere + IN_FILE, 110);
+    warm(elsewhere + IN_FILE, getppid());
     CHECK_OK(munmap(elsewhere, PAGE));
     /* What a file holds is never changed. */
     unsigned char bytes[8];
-    CHECK_EQ(pread(parent, bytes, 8, 0), 8);
+    CHECK_EQ(pread(parent, bytes, 8, IN_FILE), 8);
     check_original(bytes, 110);
     CHECK_OK(close(parent));
     CHECK_OK(close(process));
@@ -261,7 +330,7 @@ static void alarm_soon(int flags)
 
 static void interrupted(void)
 {
-    int ends[2], zero = open("/dev/zero", O_RDONLY);
+    int ends[2];
     char byte = 0;
     CHECK_OK(pipe(ends));
     for (int i = 0; i < MANY; i++)
@@ -285,7 +354,6 @@ static void interrupted(void)
     }
     CHECK_OK(close(ends[0]));
     CHECK_OK(close(ends[1]));
-    CHECK_OK(close(zero));
 }
 
 static volatile int steps;
@@ -316,6 +384,15 @@ static void single_steps(void)
         /* Linux returns by IRET, which lets one more instruction go: the RET. */
         CHECK(path[2] - (uintptr_t)stepping > SITE);
         CHECK_EQ(steps, 6);
+        steps = 0;
+        char byte;
+        __asm__ volatile("pushfq\n orl $0x100, (%%rsp)\n popfq\n call *%1\n nop\n nop\n nop\n nop\n"
+                         : "=a"(result) : "b"(reader), "D"(zero), "S"(&byte), "d"(1L) : "rcx", "r11", "memory", "cc");
+        CHECK_EQ(result, 1);
+        CHECK_EQ(path[0], (uintptr_t)reader);
+        CHECK_EQ(path[1], (uintptr_t)reader + 2);
+        CHECK_EQ(path[2], (uintptr_t)reader + 10);
+        CHECK_EQ(steps, 6);
     }
     action.sa_sigaction = NULL;
     action.sa_handler = SIG_DFL;
@@ -335,6 +412,8 @@ static void on_kick(int number, siginfo_t *info, void *opaque)
     if (rip >> 40 == 0x7d || rip < 65536 || rip >> 47 != 0) bad_rip++;
     uintptr_t offset = rip - (uintptr_t)parent_of_kicked;
     if (offset < SITE + 1 && offset != 0 && offset != SYSCALL && offset != SITE) bad_rip++;
+    uintptr_t in_reader = rip - (uintptr_t)kicked_reader;
+    if (in_reader < 24 && in_reader != 0 && in_reader != 2 && in_reader != 4 && in_reader != 10 && in_reader != 12) bad_rip++;
     if (offset == SITE && rcx != (greg_t)(uintptr_t)parent_of_kicked + SITE) bad_rip++;
 }
 
@@ -362,6 +441,9 @@ static void kicked(void)
                          "cmp %%rdx, %%rbx\n jne 1f\n cmp %%rdx, %%r10\n jne 1f\n cmp %%rdx, %%r15\n je 2f\n 1: xor %%eax, %%eax\n 2:\n"
                          : "=a"(result) : "r"(parent_of_kicked) : "rbx", "rcx", "rdx", "r10", "r11", "r15", "memory", "cc");
         wrong += result != parent;
+        char byte;
+        wrong += at(kicked_reader, zero, (long)&byte, 1) != 1;
+        wrong += at(kicked_reader, -1, (long)&byte, 1) != -EBADF;
     }
     stop_sending = 1;
     CHECK_EQ(pthread_join(sender, NULL), 0);
@@ -405,7 +487,9 @@ int main(int count, char **arguments)
         printf("%s: %s\n", arguments[1], looked_at[0] == 0xb8 ? "as it was" : "changed");
         return 0;
     }
+    zero = open("/dev/zero", O_RDONLY);
     RUN(into_the_middle);
+    RUN(readers);
     RUN(registers);
     RUN(children);
     RUN(changed_by_the_program);

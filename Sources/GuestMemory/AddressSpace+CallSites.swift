@@ -2,19 +2,18 @@ import CShim
 import Host
 import LinuxABI
 
-/// Hot system calls become jumps (x86-64). A `mov $number, %eax; syscall` in a program's private, read-only text is rewritten to an indirect jump
-/// through a slot of the window, a page at a fixed address whose upper half is again the `syscall` at the end: whoever jumps there makes the
+/// Hot system calls become jumps (x86-64). A `mov $number, %eax; syscall` in a program's private, read-only text (see `CallSite`) is rewritten
+/// to an indirect jump through a slot of the window, a page at a fixed address whose upper half is again the `syscall` at the end: whoever jumps there makes the
 /// call as before. What is written is this process's own copy of the page. Before anything changes at the site or in the window the
 /// program's own bytes are put back.
 extension AddressSpace {
-    /// A sample: a call was made from the site that ends at `returnAddress`. False where the site is none that can be rewritten.
-    public func noteCall(behind returnAddress: UInt64) -> Bool {
+    /// A sample: the call `number` was made from the site that ends at `returnAddress`. False where the site is none that can be rewritten.
+    public func noteCall(_ number: UInt64, behind returnAddress: UInt64) -> Bool {
         lock.lock()
         defer { lock.unlock() }
-        let address = returnAddress &- CallSite.length
         guard !callSites.isOff else { return false }
-        guard callSites.note(address) else { return true }
-        return rewrite(address)
+        guard callSites.note(returnAddress) else { return true }
+        return rewrite(UInt32(truncatingIfNeeded: number), returnAddress)
     }
 
     /// Puts all sites back and leaves the program's text alone from now on: it is looked at, or changed, as memory.
@@ -29,7 +28,14 @@ extension AddressSpace {
     public func isRewritten(_ address: UInt64) -> Bool {
         lock.lock()
         defer { lock.unlock() }
-        return callSites.knows(address) && Self.bytes(at: address).map { $0 & 0xff != Self.breakpoint } ?? false
+        return callSites.knows(address) && Self.byte(at: address).map { $0 != Self.breakpoint } ?? false
+    }
+
+    /// Where the `syscall` instruction of the site is whose relay is at `address`; nil where none is.
+    public func systemCall(relayedAt address: UInt64) -> UInt64? {
+        lock.lock()
+        defer { lock.unlock() }
+        return callSites.site(withRelay: address).map { $0.returnAddress &- 2 }
     }
 
     /// The sites that are, or were, rewritten, by slot; for the caller of `hold`.
@@ -53,15 +59,15 @@ extension AddressSpace {
 
     // MARK: With the lock held
 
-    private static let breakpoint: UInt64 = 0xcc
+    private static let breakpoint: UInt8 = 0xcc
 
-    private func rewrite(_ address: UInt64) -> Bool {
-        guard !callSites.isFull, let region = regions.region(containing: address), region.kind == .file || region.kind == .image,
+    private func rewrite(_ number: UInt32, _ returnAddress: UInt64) -> Bool {
+        guard !callSites.isFull, let observer, let region = regions.region(containing: returnAddress &- 1), region.kind == .file || region.kind == .image,
             region.protection & (PROT_EXEC | PROT_WRITE) == PROT_EXEC, !region.flags.contains(.shared),
-            address & (Arena.pageSize - 1) <= Arena.pageSize - 8,
-            let bytes = Self.bytes(at: address), let site = CallSite(bytes, at: address)
+            let site = CallSite(of: number, returnAddress: returnAddress, Self.text(around: returnAddress)),
+            Arena.pageDown(site.address) == Arena.pageDown(site.end - 1)
         else { return false }
-        guard let observer, let text = ProcessText() else {
+        guard let text = ProcessText() else {
             callSites.isOff = true
             return false
         }
@@ -72,7 +78,7 @@ extension AddressSpace {
         }
         let slot = callSites.add(site)
         observer.callSiteChosen(slot, site)
-        if !change(text, address, to: CallSite.jump(slot: slot)) {
+        for bytes in site.jump(through: slot) where !change(text, to: bytes) {
             callSites.markRestored(slot)
             callSites.isOff = true
             return false
@@ -84,30 +90,44 @@ extension AddressSpace {
         let slots = callSites.slots(in: start, end)
         guard !slots.isEmpty, let text = ProcessText() else { return }
         defer { text.close() }
+        let alone = observer?.runsAlone ?? true
         for slot in slots {
             let site = callSites.entries[slot].site
             // The guest may have dropped its copy of the page.
-            if let bytes = Self.bytes(at: site.address), bytes & Self.changed == CallSite.jump(slot: slot) {
-                _ = change(text, site.address, to: site.original)
+            if site.jump(through: slot).allSatisfy({ Self.stands($0) }) {
+                for bytes in site.original(alone: alone) { _ = change(text, to: bytes) }
             }
             callSites.markRestored(slot)
         }
     }
 
-    private static let changed: UInt64 = 1 << UInt64(CallSite.changedBytes * 8) - 1
-
-    /// The eight bytes at `address`, nil where they cannot be read.
-    private static func bytes(at address: UInt64) -> UInt64? {
-        do throws(GuestErrno) { return try GuestAccess.read(UInt64.self, at: GuestAddress(address)) } catch { return nil }
+    /// The text from `CallSite.before` bytes before `address` on, as far as the page of what is before goes; empty where it is not all there.
+    private static func text(around address: UInt64) -> [UInt8] {
+        let start = address &- CallSite.before, end = min(address &+ CallSite.behind, Arena.pageDown(address &- 1) &+ Arena.pageSize)
+        guard start < address, end >= address, Arena.contains(GuestAddress(start), length: end - start) else { return [] }
+        var bytes = [UInt8](repeating: 0, count: Int(end - start))
+        // SAFETY: inside the arena; the routine survives faults.
+        let left = bytes.withUnsafeMutableBytes { vmrun_copy($0.baseAddress, Arena.pointer(GuestAddress(start)), $0.count) }
+        return left == 0 ? bytes : []
     }
 
-    /// Writes the five bytes of a site. Where other processors may execute them a breakpoint stands there meanwhile, which sends a vCPU to
+    private static func byte(at address: UInt64) -> UInt8? {
+        do throws(GuestErrno) { return try GuestAccess.read(UInt8.self, at: GuestAddress(address)) } catch { return nil }
+    }
+
+    private static func stands(_ bytes: CallSite.Bytes) -> Bool {
+        (0..<bytes.count).allSatisfy {
+            byte(at: bytes.address + UInt64($0)) == UInt8(truncatingIfNeeded: bytes.value >> (UInt64($0) * 8))
+        }
+    }
+
+    /// Writes part of a site. Where other processors may execute it a breakpoint stands there meanwhile, which sends a vCPU to
     /// `isRewritten`, and all have seen it before the rest is written.
-    private func change(_ text: ProcessText, _ address: UInt64, to bytes: UInt64) -> Bool {
-        if observer?.runsAlone ?? false { return text.write(bytes, count: CallSite.changedBytes, at: address) }
-        return synchronize() && text.write(Self.breakpoint, count: 1, at: address) && synchronize()
-            && text.write(bytes >> 8, count: CallSite.changedBytes - 1, at: address + 1) && synchronize()
-            && text.write(bytes, count: 1, at: address)
+    private func change(_ text: ProcessText, to bytes: CallSite.Bytes) -> Bool {
+        let (address, value) = (bytes.address, bytes.value)
+        if observer?.runsAlone ?? true { return text.write(value, count: bytes.count, at: address) }
+        return synchronize() && text.write(UInt64(Self.breakpoint), count: 1, at: address) && synchronize()
+            && text.write(value >> 8, count: bytes.count - 1, at: address + 1) && synchronize() && text.write(value, count: 1, at: address)
     }
 
     private static let MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 5

@@ -1,28 +1,96 @@
 import CShim
 
-/// A system call's place in a program: `mov $number, %eax; syscall`, seven bytes.
+/// A system call's place in a program: instructions that can become a jump.
 public struct CallSite: Equatable {
-    static let length: UInt64 = 7
-
-    public let address: UInt64
-    public let number: UInt32
-    public var returnAddress: UInt64 { address &+ Self.length }
-
-    /// The bytes of a site as they are found and put back, eight with the one behind it. Nil for any other instructions.
-    init?(_ bytes: UInt64, at address: UInt64) {
-        guard bytes & 0xff == 0xb8, bytes >> 40 & 0xffff == Self.systemCall else { return nil }
-        self.address = address
-        number = UInt32(truncatingIfNeeded: bytes >> 8)
+    public enum Form: Equatable {
+        /// `mov $number, %eax; syscall`. The MOV becomes a jump through a slot, whose last two bytes are the `syscall`.
+        case moved
+        /// `xor %eax, %eax; syscall; cmp $-4096, %rax; ja; ret` and padding, which nobody gets to: there is the jump through the slot, the
+        /// *relay*, and the XOR becomes a jump to it.
+        case zeroed
     }
 
-    /// The five bytes of the MOV.
-    var original: UInt64 { 0xb8 | UInt64(number) << 8 }
+    public let form: Form
+    public let address: UInt64
+    public let number: UInt32
+    /// What stood in the relay's place.
+    private let padding: UInt64
 
-    /// What takes their place: `jmp *slot`, whose last two bytes are the `syscall` that stands there already.
-    static func jump(slot: Int) -> UInt64 { 0x25_24ff | (UInt64(VMRUN_SITE_WINDOW) & 0xffff + UInt64(slot) * 8) << 24 }
+    /// Where the call goes on.
+    public var returnAddress: UInt64 { address &+ UInt64(form == .moved ? 7 : 4) }
+    public var relay: UInt64? { form == .zeroed ? address &+ Self.relayOffset : nil }
+    /// Behind the last byte that changes.
+    var end: UInt64 { form == .zeroed ? address &+ Self.relayOffset &+ 7 : returnAddress }
 
-    static let systemCall: UInt64 = 0x050f
-    static let changedBytes = 5
+    /// A few bytes to be written at once.
+    struct Bytes {
+        let address: UInt64
+        /// Lowest first.
+        let value: UInt64
+        let count: Int
+    }
+
+    private static let relayOffset: UInt64 = 13
+    private static let zeroedStart: [UInt8] = [0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77]
+    private static let ret: UInt8 = 0xc3
+    /// The NOPs of seven bytes and more that assemblers fill up with.
+    private static let paddings: [[UInt8]] = [
+        [0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+        [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+    ]
+    /// How much has to be seen of the text before and behind a call, where the page has it.
+    static let before: UInt64 = 8
+    static let behind: UInt64 = 20
+
+    /// The site of the call `number` that goes on at `returnAddress`. `text` is what stands there, from `before` bytes before on.
+    /// Nil for other instructions.
+    init?(of number: UInt32, returnAddress: UInt64, _ text: [UInt8]) {
+        let call = Int(Self.before) - 2
+        guard text.count >= call + 2, text[call] == 0x0f, text[call + 1] == 0x05 else { return nil }
+        if text[call - 5] == 0xb8, Self.canPrecede(text[call - 6]), number == Self.number(text[(call - 4)..<call]) {
+            (form, address, padding) = (.moved, returnAddress &- 7, 0)
+        } else if number == 0, text[(call - 2)...].starts(with: Self.zeroedStart), Self.canPrecede(text[call - 3]),
+            let padding = Self.padding(text[(call - 2)...].dropFirst(Self.zeroedStart.count + 1))
+        {
+            (form, address, self.padding) = (.zeroed, returnAddress &- 4, padding)
+        } else {
+            return nil
+        }
+        self.number = number
+    }
+
+    /// Whether the byte before is the end of another instruction: no REX or size prefix, and not the start of an operand in memory whose last
+    /// bytes only look like a MOV.
+    private static func canPrecede(_ byte: UInt8) -> Bool { byte & 0xf0 != 0x40 && byte != 0x66 && byte != 0x24 }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
+
+    /// The first seven bytes of the padding behind a RET.
+    private static func padding(_ text: ArraySlice<UInt8>) -> UInt64? {
+        guard text.first == ret, let found = paddings.first(where: { text.dropFirst().starts(with: $0) }) else { return nil }
+        return found.prefix(7).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// `jmp *slot`: seven bytes, the last two of which are a `syscall`.
+    static func jump(slot: Int) -> UInt64 { 0x25_24ff | (CallSites.window + UInt64(slot) * 8) << 24 }
+
+    /// What makes the site jump through the slot, in the order in which it is to be written.
+    func jump(through slot: Int) -> [Bytes] {
+        guard let relay else { return [Bytes(address: address, value: Self.jump(slot: slot), count: 5)] }
+        return [
+            Bytes(address: relay, value: Self.jump(slot: slot), count: 7),
+            Bytes(address: address, value: 0xeb | (Self.relayOffset - 2) << 8, count: 2),
+        ]
+    }
+
+    /// What makes it the program's own again. Where other processors may be between the two jumps the relay makes the call by itself instead.
+    func original(alone: Bool) -> [Bytes] {
+        guard let relay else { return [Bytes(address: address, value: 0xb8 | UInt64(number) << 8, count: 5)] }
+        return [
+            Bytes(address: address, value: 0xc031, count: 2),
+            alone ? Bytes(address: relay, value: padding, count: 7) : Bytes(address: relay, value: 0xf1eb_c031, count: 4),
+        ]
+    }
 }
 
 /// Which call sites of an address space are rewritten, and which may be worth it. Guarded by its owner.
@@ -68,7 +136,7 @@ struct CallSites {
     mutating func add(_ site: CallSite) -> Int {
         entries.append(Entry(site: site))
         lowest = min(lowest, site.address)
-        highest = max(highest, site.returnAddress)
+        highest = max(highest, site.end)
         return entries.count - 1
     }
 
@@ -76,14 +144,17 @@ struct CallSites {
     func slots(in start: UInt64, _ end: UInt64) -> [Int] {
         guard start < highest, end > lowest else { return [] }
         return entries.indices.filter {
-            !entries[$0].isRestored && entries[$0].site.address < end && entries[$0].site.returnAddress > start
+            !entries[$0].isRestored && entries[$0].site.address < end && entries[$0].site.end > start
         }
     }
 
     mutating func markRestored(_ slot: Int) { entries[slot].isRestored = true }
 
-    /// Whether a site at `address` is rewritten, or has been.
-    func knows(_ address: UInt64) -> Bool { entries.contains { $0.site.address == address } }
+    /// Whether `address` is that of a site that is rewritten or has been, or of its relay.
+    func knows(_ address: UInt64) -> Bool { entries.contains { $0.site.address == address || $0.site.relay == address } }
+
+    /// The site whose relay is, or was, at `address`.
+    func site(withRelay address: UInt64) -> CallSite? { entries.last { $0.site.relay == address }?.site }
 
     func isWindow(_ start: UInt64, _ end: UInt64) -> Bool {
         hasWindow && start < Self.window + Arena.pageSize && end > Self.window

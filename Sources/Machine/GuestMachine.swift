@@ -25,6 +25,8 @@ public final class GuestMachine {
     private let vdso: HostVDSO
     /// Whether calls are sampled, to find the sites that are worth rewriting.
     let looksForSites: Bool
+    /// Some call site has a relay. Set before anything jumps there.
+    var hasRelays = false
 
     static let chunkSize: UInt64 = 64 << 20
     static let largeChunkSize: UInt64 = 1 << 30
@@ -274,6 +276,8 @@ public final class GuestMachine {
     }
 
     func growStack(at address: UInt64) -> Bool { mappings.growStack(at: address) }
+
+    func systemCall(relayedAt address: UInt64) -> UInt64? { hasRelays ? mappings.systemCall(relayedAt: address) : nil }
 
     func isRewritten(_ address: UInt64) -> Bool { mappings.isRewritten(address) }
 

@@ -7,6 +7,9 @@ public protocol GuestMappings: AnyObject {
     func heldMapping(containing address: UInt64) -> GuestMapping?
     /// Whether a system call was rewritten at `address`, and what stands there now is not a breakpoint. Not between `hold` and `release`.
     func isRewritten(_ address: UInt64) -> Bool
+    /// Where the `syscall` instruction is that is made by the jump at `address` (`CallSite.relay`); nil where it is no such jump. Not between
+    /// `hold` and `release`.
+    func systemCall(relayedAt address: UInt64) -> UInt64?
     /// Extends a MAP_GROWSDOWN mapping down to `address` where Linux would. True where it did. Not between `hold` and `release`.
     func growStack(at address: UInt64) -> Bool
 }

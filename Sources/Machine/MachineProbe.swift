@@ -34,6 +34,7 @@ public enum MachineProbe {
         }
 
         func isRewritten(_ address: UInt64) -> Bool { false }
+        func systemCall(relayedAt address: UInt64) -> UInt64? { nil }
         func growStack(at address: UInt64) -> Bool { false }
     }
 

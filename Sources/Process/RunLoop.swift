@@ -16,7 +16,7 @@ extension GuestThread {
             case .systemCall:
                 let number = cpu.systemCallNumber
                 lastSystemCall = number
-                if let site = cpu.sampledSite, !process.memory.noteCall(behind: site) { cpu.sampleLess() }
+                if let site = cpu.sampledSite, !process.memory.noteCall(number, behind: site) { cpu.sampleLess() }
                 var result = process.server.serve(self, number: number, cpu.systemCallArguments)
                 if hasEnded { return }
                 noteServed(number, result)

@@ -65,14 +65,14 @@ final class ExecutionObserver: AddressSpaceObserver {
     func target(ofSlot slot: Int) -> UInt64 { GuestMachine.stub(slot) }
 
     func callSiteChosen(_ slot: Int, _ site: CallSite) {
-        for machine in machines { machine.installStub(slot, number: site.number, returnAddress: site.returnAddress) }
+        for machine in machines { machine.installStub(slot, site) }
     }
 
     func add(_ machine: GuestMachine, _ memory: AddressSpace) {
         memory.hold()
         machines.append(machine)
         memory.forEachHeldCallSite { slot, site in
-            machine.installStub(slot, number: site.number, returnAddress: site.returnAddress)
+            machine.installStub(slot, site)
         }
         memory.release()
     }

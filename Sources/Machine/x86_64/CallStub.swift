@@ -1,5 +1,6 @@
 #if arch(x86_64)
 import CShim
+import GuestMemory
 
 /// What a rewritten call site jumps to: `movabs $return address, %rcx; mov $number, %eax; jmp` into the code behind `syscall`. Its page belongs
 /// to the machine, not to the guest's memory, so that a vCPU may stand in it whatever becomes of the site.
@@ -13,24 +14,45 @@ enum CallStub {
     static func contains(_ rip: UInt64) -> Bool { rip &- start < UInt64(VMRUN_FAST_MOST_STUBS) * UInt64(size) }
 
     /// Writes stub `index`, which nobody jumps to yet.
-    static func install(_ page: UnsafeMutableRawPointer, _ index: Int, number: UInt32, returnAddress: UInt64) {
+    static func install(_ page: UnsafeMutableRawPointer, _ index: Int, _ site: CallSite) {
         let stub = page + index * size
         let end = start &+ UInt64(index * size + jumpEnd)
         let target = ShimLayout.systemCallEntry &+ vmrun_fast_jumped_offset()
         stub.storeBytes(of: 0xb948, as: UInt16.self)
-        stub.storeBytes(of: returnAddress, toByteOffset: returnAddressOffset, as: UInt64.self)
-        stub.storeBytes(of: 0xb8, toByteOffset: numberOffset - 1, as: UInt8.self)
-        stub.storeBytes(of: number, toByteOffset: numberOffset, as: UInt32.self)
+        stub.storeBytes(of: site.returnAddress, toByteOffset: returnAddressOffset, as: UInt64.self)
+        switch site.form {
+        case .moved:
+            stub.storeBytes(of: 0xb8, toByteOffset: numberOffset - 1, as: UInt8.self)
+            stub.storeBytes(of: site.number, toByteOffset: numberOffset, as: UInt32.self)
+        case .zeroed:
+            // XOR, since it sets the flags, and a NOP of three bytes.
+            for (offset, byte) in zeroing.enumerated() {
+                stub.storeBytes(of: byte, toByteOffset: numberOffset - 1 + offset, as: UInt8.self)
+            }
+        }
         stub.storeBytes(of: 0xe9, toByteOffset: jumpEnd - 5, as: UInt8.self)
         stub.storeBytes(of: UInt32(truncatingIfNeeded: target &- end), toByteOffset: jumpEnd - 4, as: UInt32.self)
     }
 
-    /// Brings a context that stands in a stub to the site's `syscall`, which is still there behind the number: as if what was rewritten had
-    /// been a MOV. RCX, which a system call destroys, may be destroyed already.
+    private static let zeroing: [UInt8] = [0x31, 0xc0, 0x0f, 0x1f, 0x00]
+
+    /// Brings a context that stands in a stub to the site's `syscall`, which is still there: as if what was rewritten had been executed. RCX, which a
+    /// system call destroys, may be destroyed already.
     static func bringToUser(_ registers: UnsafeMutablePointer<kvm_regs>, _ page: UnsafeMutableRawPointer) {
-        let stub = page + Int((registers.pointee.rip &- start) / UInt64(size)) * size
+        let place = registers.pointee.rip &- start
+        let stub = page + Int(place / UInt64(size)) * size
         registers.pointee.rip = stub.loadUnaligned(fromByteOffset: returnAddressOffset, as: UInt64.self) &- 2
-        registers.pointee.rax = UInt64(stub.loadUnaligned(fromByteOffset: numberOffset, as: UInt32.self))
+        if stub.load(fromByteOffset: numberOffset - 1, as: UInt8.self) == 0xb8 {
+            registers.pointee.rax = UInt64(stub.loadUnaligned(fromByteOffset: numberOffset, as: UInt32.self))
+        } else {
+            zero(registers)
+        }
+    }
+
+    /// What `xor %eax, %eax` does: ZF and PF are set; CF, AF, SF and OF are not.
+    static func zero(_ registers: UnsafeMutablePointer<kvm_regs>) {
+        registers.pointee.rax = 0
+        registers.pointee.rflags = registers.pointee.rflags & ~0x8d5 | 0x44
     }
 }
 
@@ -40,9 +62,10 @@ extension GuestMachine {
         memory.pointer(tables.translate(ShimLayout.systemCallEntry + UInt64(VMRUN_FAST_STUBS)) ?? 0)
     }
 
-    /// What jumps through slot `index` of the window makes the call `number` from now on, and goes on at `returnAddress`.
-    public func installStub(_ index: Int, number: UInt32, returnAddress: UInt64) {
-        CallStub.install(stubs, index, number: number, returnAddress: returnAddress)
+    /// What jumps through slot `index` of the window makes the site's call from now on.
+    public func installStub(_ index: Int, _ site: CallSite) {
+        CallStub.install(stubs, index, site)
+        if site.relay != nil { hasRelays = true }
     }
 
     /// Where slot `index` of the window leads.

@@ -408,12 +408,25 @@ public final class GuestCPU {
             FastCode.bringToUser(registers, fast)
             forceUser = true
             markRegistersChanged()
-        } else if CallStub.contains(rip) {
-            CallStub.bringToUser(registers, stubs)
-            markRegistersChanged()
+        } else {
+            leaveStub()
         }
         restoreFlags()
         if probe != nil { endProbe() }
+    }
+
+    /// A context that stands between a rewritten call site and the code behind `syscall` goes to the site's `syscall` instruction.
+    private func leaveStub() {
+        let rip = registers.pointee.rip
+        if CallStub.contains(rip) {
+            CallStub.bringToUser(registers, stubs)
+        } else if let instruction = machine.systemCall(relayedAt: rip) {
+            registers.pointee.rip = instruction
+            CallStub.zero(registers)
+        } else {
+            return
+        }
+        markRegistersChanged()
     }
 
     /// Page-table based KVM has interrupts masked since a `syscall` from which the guest has returned by itself: its POPF cannot
@@ -445,7 +458,7 @@ public final class GuestCPU {
         forceUser = true
         markRegistersChanged()
         // A single step from a rewritten site.
-        if CallStub.contains(registers.pointee.rip) { CallStub.bringToUser(registers, stubs) }
+        if vector == ExceptionVector.debug { leaveStub() }
         if vector == ExceptionVector.breakpoint && machine.isRewritten(registers.pointee.rip &- 1) {
             registers.pointee.rip &-= 1
             return nil
