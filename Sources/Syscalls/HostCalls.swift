@@ -28,6 +28,8 @@ public enum HostCalls {
             rule(SYS_unshare, .allowWithout(bits: UInt32(truncatingIfNeeded: ControlCalls.namespaceFlags), argument: 0)),
             // Its flags are in memory, where a filter cannot look. The C library then uses clone.
             rule(SYS_clone3, .refuse(UInt16(ENOSYS))),
+            // No call's number. Where attention is wanted one that waits may be made so, and comes back at once (CShim/arm64/syscall.S).
+            rule(-1, .refuse(UInt16(ENOSYS))),
         ]
         for number in ownCalls { rules.append(rule(number, .allow)) }
         for number in 0...SyscallTable.last {
@@ -37,18 +39,11 @@ public enum HostCalls {
     }
 
     private static func rule(_ number: Int32, _ verdict: FilterVerdict) -> FilterProgram.Rule {
-        FilterProgram.Rule(UInt32(number), verdict)
+        FilterProgram.Rule(UInt32(bitPattern: number), verdict)
     }
 
     /// What vmrun and the C library in it need besides, when a fresh image starts, or a host thread.
-    private static var ownCalls: [Int32] {
-        let common = [Int32(SYS_brk), Int32(SYS_rseq)]
-        #if arch(x86_64)
-        return common + [Int32(SYS_arch_prctl), Int32(SYS_readlink)]
-        #else
-        return common
-        #endif
-    }
+    private static var ownCalls: [Int32] { [Int32(SYS_brk), Int32(SYS_rseq)] + processorCalls }
 
     /// Those of ioctl(2) that are passed on.
     static func guestRequests(_ network: Network) -> [UInt32] {
@@ -58,13 +53,6 @@ public enum HostCalls {
     static var prctlOptions: [UInt32] {
         ProcessorControl.hostOptions + PrctlOption.allCases.filter { $0 != .PR_SET_SECCOMP && $0 != .PR_SET_MM }.map { $0.rawValue }
     }
-
-    // linux/audit.h
-    #if arch(x86_64)
-    static let architecture: UInt32 = 0xc000_003e
-    #else
-    static let architecture: UInt32 = 0xc000_00b7
-    #endif
 }
 
 extension IoctlCommand {

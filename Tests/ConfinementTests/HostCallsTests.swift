@@ -10,7 +10,7 @@ import Testing
 private let filter = HostCalls.filter(.host, machineRequests: KVMRequests.all)
 
 private func answer(_ number: Int32, _ arguments: UInt64..., in program: FilterProgram = filter) -> UInt32? {
-    run(program, architecture: HostCalls.architecture, number: UInt32(number), arguments)?.answer
+    run(program, architecture: HostCalls.architecture, number: UInt32(bitPattern: number), arguments)?.answer
 }
 
 /// The kernel takes no longer ones (BPF_MAXINSNS).
@@ -125,6 +125,7 @@ private func texts(below path: String) -> [String] {
     }
     #expect(answer(Int32(SYS_unshare), 0x80) == killed)
     #expect(answer(Int32(SYS_clone3)) == refused(UInt32(ENOSYS)))
+    #expect(answer(-1) == refused(UInt32(ENOSYS)))
 }
 
 @Test func familiesOfSocketsAreListed() {
