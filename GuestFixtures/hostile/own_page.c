@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "xorshift.h"
 
 enum { CHILDREN = 24, MILLISECONDS = 60, WORDS = PAGE / 8 };
 
@@ -39,9 +40,7 @@ static void *garble(void *ignored UNUSED)
 {
     uint64_t state = seed;
     for (;;) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        xorshift(&state);
         static const uint64_t likely[] = {0, 1, 2, 3, 4, UINT64_MAX, 0x555555554000, 0xffff800000000000};
         page[state % WORDS] = state & 4096 ? state : likely[state >> 20 & 7];
         if (state % 64 == 0) usleep(10);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "xorshift.h"
 
 enum { NUMBERS = 475, POOL_PAGES = 64, GARBLERS = 2, DESCRIPTORS = 24 };
 
@@ -16,10 +17,7 @@ static unsigned char *pool; /* pages of all protections */
 
 static uint64_t next_random(void)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
+    return xorshift(&state);
 }
 
 static uint64_t below(uint64_t limit)
@@ -91,9 +89,7 @@ static void *garble(void *seed)
 {
     uint64_t own = (uintptr_t)seed * 88172645463325252u + 1;
     for (;;) {
-        own ^= own << 13;
-        own ^= own >> 7;
-        own ^= own << 17;
+        xorshift(&own);
         /* The first half can be written. */
         uint64_t *word = (uint64_t *)pool + own % (POOL_PAGES / 2 * PAGE / 8);
         *word = own & 64 ? own >> 8 : (own & 128 ? (uint64_t)pool + (own >> 40) % (POOL_PAGES * PAGE) : own % 64);

@@ -89,9 +89,8 @@ public struct Landlock: ~Copyable {
 
     /// The same of what a descriptor leads to. Pipes, sockets and their like have no place in a tree, and need no rule.
     public func allow(_ rights: FileRights, descriptor target: Int32) {
-        var status = stat()
-        guard withUnsafeMutablePointer(to: &status, { Host.raw(Int32(SYS_fstat), Int(target), $0.argument) }) == 0 else { return }
-        let isDirectory = status.st_mode & 0o170000 == 0o040000
+        guard let status = Host.status(of: target) else { return }
+        let isDirectory = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR)
         let given = rights.intersection(handled).intersection(isDirectory ? .all : .ofFiles)
         if given.isEmpty { return }
         // struct landlock_path_beneath_attr is packed.

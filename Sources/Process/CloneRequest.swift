@@ -30,7 +30,8 @@ public struct CloneRequest {
     static let newIPC: UInt64 = 0x800_0000
     static let newUser: UInt64 = 0x1000_0000
     static let newPID: UInt64 = 0x2000_0000
-    static let newNamespaceMask: UInt64 = 0x7e02_0080
+    /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME.
+    public static let newNamespaceMask: UInt64 = 0x7e02_0080
     static let sysvsem: UInt64 = 0x40000
     static let setTLS: UInt64 = 0x80000
     static let parentSetTid: UInt64 = 0x100000

@@ -76,9 +76,7 @@ public final class DescriptorKinds {
 
     /// `unknown` where there is no such descriptor.
     private static func ask(_ descriptor: Int32) -> Kind {
-        var status = stat()
-        let result = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(descriptor), $0.argument) }
-        guard result == 0 else { return .unknown }
+        guard let status = Host.status(of: descriptor) else { return .unknown }
         switch status.st_mode & UInt32(S_IFMT) {
         case UInt32(S_IFREG), UInt32(S_IFDIR), UInt32(S_IFBLK): return .storage
         case UInt32(S_IFIFO): return .pipe

@@ -282,19 +282,12 @@ public final class GuestProcess {
 
     // MARK: Processor time
 
-    /// CLOCK_PROCESS_CPUTIME_ID in nanoseconds.
-    private static func processorTime() -> UInt64 {
-        var time = timespec()
-        _ = withUnsafeMutablePointer(to: &time) { Host.raw(Int32(SYS_clock_gettime), 2, $0.argument) }
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-
-    func beginProcessorTime(isNew: Bool) { chargedTime.store(isNew ? 0 : Self.processorTime(), ordering: .relaxed) }
+    func beginProcessorTime(isNew: Bool) { chargedTime.store(isNew ? 0 : Clock.ofProcess(), ordering: .relaxed) }
 
     /// Tells the session what this process has used since it last did. Ends it where that is too much.
     func chargeProcessorTime() {
         guard session.mostProcessorTime > 0 else { return }
-        let now = Self.processorTime()
+        let now = Clock.ofProcess()
         let before = chargedTime.exchange(now, ordering: .relaxed)
         if session.charge(now > before ? now - before : 0) { return }
         if session.isFirstToNotice() {

@@ -30,9 +30,7 @@ public final class ProgramFiles: ProgramOpener {
     static func admit(_ descriptor: Int32) throws(GuestErrno) -> Int32 {
         let own = InternalDescriptors.adopt(descriptor)
         if own < 0 { throw .EMFILE }
-        var status = stat()
-        let result = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(own), $0.argument) }
-        let isRegular = result == 0 && status.st_mode & 0o170000 == 0o100000
+        let isRegular = Host.status(of: own).map { $0.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) } ?? false
         // By the effective ids, as exec checks.
         let allowed = "".withCString {
             Host.raw(Int32(SYS_faccessat2), Int(own), $0.argument, Int(X_OK), Int(VMRUN_AT_EMPTY_PATH | VMRUN_AT_EACCESS))

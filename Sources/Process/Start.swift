@@ -124,10 +124,7 @@ public enum ProcessStart {
         record.openFilesLimit = InternalDescriptors.guestLimit
         record.openFilesHardLimit = InternalDescriptors.guestHardLimit
         record.executableDescriptor = keepOpen(program.executable.descriptor)
-        var status = stat()
-        if withUnsafeMutablePointer(to: &status, {
-            Host.raw(Int32(SYS_fstat), Int(program.executable.descriptor), $0.argument)
-        }) == 0 {
+        if let status = Host.status(of: program.executable.descriptor) {
             record.executableDevice = UInt64(status.st_dev)
             record.executableInode = UInt64(status.st_ino)
         }

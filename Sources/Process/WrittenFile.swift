@@ -15,9 +15,7 @@ enum WrittenFile {
             Host.raw(
                 Int32(SYS_faccessat2), Int(descriptor), $0.argument, Int(W_OK), Int(VMRUN_AT_EMPTY_PATH | VMRUN_AT_EACCESS))
         }
-        var wanted = stat()
-        let known = withUnsafeMutablePointer(to: &wanted) { Host.raw(Int32(SYS_fstat), Int(descriptor), $0.argument) }
-        guard mayWrite == 0, known == 0 else { return false }
+        guard mayWrite == 0, let wanted = Host.status(of: descriptor) else { return false }
         return session.members().contains { pid in
             HostProcesses.descriptors(of: pid).contains { isWritable("/proc/\(pid)/fd/\($0)", wanted) }
         }

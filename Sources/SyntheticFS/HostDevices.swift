@@ -16,12 +16,13 @@ struct HostDevices {
         let descriptor = withUnsafeMutablePointer(to: &name) {
             Host.raw(Int32(SYS_memfd_create), $0.argument, HostFlags.MFD_CLOEXEC)
         }
-        var status = stat()
+        var device: UInt64 = 0
         if descriptor >= 0 {
-            withUnsafeMutablePointer(to: &status) { _ = Host.raw(Int32(SYS_fstat), descriptor, $0.argument) }
-            HostFile.close(Int32(truncatingIfNeeded: descriptor))
+            let own = Int32(truncatingIfNeeded: descriptor)
+            if let status = Host.status(of: own) { device = UInt64(status.st_dev) }
+            HostFile.close(own)
         }
-        anonymous = UInt64(status.st_dev)
+        anonymous = device
         proc = Self.device("/proc")
         dev = Self.device("/dev")
         terminals = Self.device("/dev/pts")

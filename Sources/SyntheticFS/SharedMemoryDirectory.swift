@@ -65,10 +65,7 @@ public final class SharedMemoryDirectory {
 
     /// How /proc/locks names what is locked, empty for nothing.
     var lockName: [UInt8] {
-        var status = stat()
-        guard lock >= 0,
-            withUnsafeMutablePointer(to: &status, { Host.raw(Int32(SYS_fstat), Int(lock), $0.argument) }) == 0
-        else { return [] }
+        guard lock >= 0, let status = Host.status(of: lock) else { return [] }
         // st_dev as the kernel packs it for user space (new_encode_dev).
         let device = UInt64(status.st_dev)
         var name: [UInt8] = []
@@ -85,10 +82,9 @@ public final class SharedMemoryDirectory {
     /// Whether the path still leads to the open directory.
     private func isStill(_ directory: Int32) -> Bool {
         var named = stat()
-        var open = stat()
         let found = withUnsafeMutablePointer(to: &named) { HostFile.status(hostPath, into: $0) }
-        let known = withUnsafeMutablePointer(to: &open) { Host.raw(Int32(SYS_fstat), Int(directory), $0.argument) }
-        return found == 0 && known == 0 && named.st_ino == open.st_ino && named.st_dev == open.st_dev
+        guard found == 0, let open = Host.status(of: directory) else { return false }
+        return named.st_ino == open.st_ino && named.st_dev == open.st_dev
     }
 
     private func removeAbandoned() {

@@ -47,11 +47,7 @@ extension SyntheticFileSystem {
     }
 
     func name(ofDescriptor descriptor: Int32) -> Name? {
-        var status = CShim.stat()
-        let found = withUnsafeMutablePointer(to: &status) {
-            Host.raw(Int32(SYS_fstat), Int(descriptor), $0.argument)
-        }
-        guard found == 0, UInt64(status.st_dev) == devices.anonymous,
+        guard let status = Host.status(of: descriptor), UInt64(status.st_dev) == devices.anonymous,
             let text = HostFile.readlink(ofDescriptor: descriptor), let name = SyntheticName.parse(text)
         else { return nil }
         return Name(path: name.path, isDirectory: name.isDirectory, isEmpty: status.st_size == 0)

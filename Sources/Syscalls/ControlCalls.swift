@@ -75,7 +75,7 @@ enum ControlCalls {
     /// unshare(2).
     static func unshare(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         let flags = args.a0
-        if flags & namespaceFlags != 0 { throw .EPERM }
+        if flags & CloneRequest.newNamespaceMask != 0 { throw .EPERM }
         // What only a process with one thread has for itself, and has already.
         let whole = UInt64(CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
         let own = UInt64(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM)
@@ -84,9 +84,6 @@ enum ControlCalls {
         if flags & own != 0 { try thread.unshare(flags & own) }
         return 0
     }
-
-    /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME.
-    static let namespaceFlags: UInt64 = 0x7e02_0080
 
     /// kcmp(2): KCMP_FILE compares descriptors, the others whole processes.
     static func kcmp(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {

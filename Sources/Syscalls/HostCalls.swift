@@ -1,6 +1,7 @@
 import CShim
 import Confinement
 import LinuxABI
+import Process
 
 /// The host calls that vmrun may make while a guest runs, for its system call filter: what the table can issue, and a few more.
 public enum HostCalls {
@@ -24,8 +25,8 @@ public enum HostCalls {
             rule(SYS_socket, .allowValues(AddressFamilies.passedOn(network), argument: 0)),
             rule(SYS_socketpair, .allowValues(AddressFamilies.passedOn(network), argument: 0)),
             // No new namespaces.
-            rule(SYS_clone, .allowWithout(bits: UInt32(truncatingIfNeeded: ControlCalls.namespaceFlags & ~0xff), argument: 0)),
-            rule(SYS_unshare, .allowWithout(bits: UInt32(truncatingIfNeeded: ControlCalls.namespaceFlags), argument: 0)),
+            rule(SYS_clone, .allowWithout(bits: UInt32(truncatingIfNeeded: CloneRequest.newNamespaceMask & ~0xff), argument: 0)),
+            rule(SYS_unshare, .allowWithout(bits: UInt32(truncatingIfNeeded: CloneRequest.newNamespaceMask), argument: 0)),
             // Its flags are in memory, where a filter cannot look. The C library then uses clone.
             rule(SYS_clone3, .refuse(UInt16(ENOSYS))),
             // No call's number. Where attention is wanted one that waits may be made so, and comes back at once (CShim/arm64/syscall.S).

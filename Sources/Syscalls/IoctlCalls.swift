@@ -10,7 +10,7 @@ enum IoctlCalls {
         guard let command = IoctlCommand(rawValue: UInt32(truncatingIfNeeded: args.a1)) else {
             return refuse(thread, args, .ENOTTY)
         }
-        if command.isOfNetworkDevices, !thread.process.session.hasNetwork { return refuse(thread, args, .ENODEV) }
+        if !thread.process.session.hasNetwork, command.isOfNetworkDevices { return refuse(thread, args, .ENODEV) }
         switch command.argument {
         case .value: return call(thread, args, args.a2)
         case .changingStructure(let size):

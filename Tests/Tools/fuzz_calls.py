@@ -13,13 +13,12 @@ import argparse
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from soak import Machine, reap_the_dead
+from soak import Machine, kill_all
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FUZZER = REPOSITORY / "build" / "fixtures" / "static-glibc" / "hostile" / "random"
@@ -69,20 +68,6 @@ def run(vmrun, root, seed, calls, options):
     return ""
 
 
-def end_children():
-    """Processes that the program made and that wait for ever are its own affair. They are killed; those that stay are returned."""
-    end = time.monotonic() + RUN_SECONDS
-    while Machine.processes() and time.monotonic() < end:
-        for pid in Machine.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        reap_the_dead()
-        time.sleep(0.01)
-    return Machine.processes()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vmrun", default=str(REPOSITORY / "build" / "vmrun"))
@@ -99,13 +84,17 @@ def main():
     try:
         while seed == first or (options.seed is None and time.monotonic() < end):
             wrong = run(options.vmrun, root, seed, options.calls, options.options)
-            left = end_children()
+            # Processes that the program made and that wait for ever are its own affair.
+            left = kill_all(RUN_SECONDS)
             if left:
                 wrong = wrong or f"left behind: {left}"
             if wrong:
                 failures += 1
                 print(f"seed {seed}: {wrong}", flush=True)
             seed += 1
+        # The directories of killed sessions are the next session's to remove.
+        run(options.vmrun, root, first, 0, options.options)
+        kill_all(RUN_SECONDS)
     finally:
         root.remove()
     after = Machine.shared_memory(), Machine.descriptors(), Machine.shared_pages()

@@ -123,7 +123,6 @@ def start_and_exit(options):
 def spawn_and_kill(options):
     """SIGKILL to members at random moments, until none is left. The first process is one of them."""
     process = start(options, BUSY)
-    end = time.monotonic() + SECONDS
     time.sleep(random.uniform(0, 0.15))
     for _ in range(random.randrange(4)):
         victims = list(Machine.processes())
@@ -131,11 +130,8 @@ def spawn_and_kill(options):
             kill(random.choice(victims))
         time.sleep(random.uniform(0, 0.01))
     kill(process.pid)
-    while Machine.processes() and time.monotonic() < end:
-        # Orphans of a session live on, as they do natively.
-        for pid in Machine.processes():
-            kill(pid)
-        reap_the_dead()
+    # Orphans of a session live on, as they do natively.
+    kill_all(SECONDS)
     process.returncode = -signal.SIGKILL
     return []
 
@@ -153,6 +149,16 @@ def reap_the_dead():
             pass
     except ChildProcessError:
         pass
+
+
+def kill_all(seconds):
+    """Kill what is below this process until nothing is, orphans that others adopt meanwhile too; what stays is returned."""
+    end = time.monotonic() + seconds
+    while Machine.processes() and time.monotonic() < end:
+        for pid in Machine.processes():
+            kill(pid)
+        reap_the_dead()
+    return Machine.processes()
 
 
 def soak(name, round_, options):
