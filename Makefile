@@ -14,12 +14,15 @@ CONFORMANCE   := Tests/ConformanceTests/run.py
 # For one run of a part: make conformance ARGS='-k mmap -v'
 ARGS          :=
 
+# Where `make install` puts things; ZSH_COMPLETIONS as well.
+export PREFIX DESTDIR ZSH_COMPLETIONS
+
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
 
-all: build/vmrun ## build the release binary build/vmrun (the default)
+all: build/vmrun command-docs ## build the release binary build/vmrun and its manual page (the default)
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,7 +33,7 @@ setup: ## install the apt packages that are missing
 run: build/vmrun build/roots/busybox ## a shell in a busybox root; CMD='...' runs one command line
 	@build/vmrun --sysroot build/roots/busybox --timeout 0 /bin/sh $${RUN_COMMAND:+-c "$$RUN_COMMAND"}
 
-test: build/vmrun build/vmrun-aarch64 build/syscall-docs roots emulators ## everything; the last line is `N passed, N failed`
+test: build/vmrun build/vmrun-aarch64 build/syscall-docs command-docs roots emulators packaging-tools ## everything; the last line is `N passed, N failed`
 	@$(PYTHON) Tests/Tools/test_all.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH)
 
 unit: swift setup ## the Swift unit tests
@@ -67,6 +70,9 @@ fuzz-calls: build/vmrun fixtures ## half an hour of random system calls by hosti
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
+
+packaging-tools:
+	@Tests/Tools/setup.sh man-db mandoc zsh fish lintian
 
 emulators:
 	@Tests/Tools/setup.sh qemu-system-x86 xz-utils qemu-system-arm
@@ -125,6 +131,19 @@ programs-root: build/vmrun debian-root ## build/roots/debian-programs, installed
 
 syscall-docs: build/syscall-docs ## regenerate docs/syscalls.md from the system call table
 	@mkdir -p docs && $< > build/syscalls.md && mv build/syscalls.md docs/syscalls.md
+
+command-docs: build/vmrun ## manual page and completions of bash, zsh and fish, in build/command-docs
+	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product command-docs >&2
+	@docs/packaging/command_docs.sh .build/embedded/release/command-docs build/command-docs
+
+install: ## put what `make` built below PREFIX (/usr/local); DESTDIR is what a package is made in
+	@docs/packaging/install.sh install
+
+uninstall: ## take it away again
+	@docs/packaging/install.sh uninstall
+
+deb: all ## build/vmrun_VERSION_ARCHITECTURE.deb
+	@docs/packaging/build_deb.sh build
 
 clean: ## remove everything that was built (not the cached roots)
 	rm -rf build .build/embedded .build/aarch64 $(UNIT_SCRATCH)

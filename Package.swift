@@ -89,6 +89,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "syscall-docs", dependencies: ["LinuxABI", "Syscalls"], swiftSettings: swiftSettings,
         linkerSettings: staticLink),
+    .executableTarget(
+        name: "command-docs", dependencies: ["CommandLineOptions", "CShim"], swiftSettings: swiftSettings, linkerSettings: staticLink),
 ]
 
 if !embedded {
@@ -113,6 +115,7 @@ let package = Package(
     products: [
         .executable(name: "vmrun", targets: ["vmrun"]),
         .executable(name: "syscall-docs", targets: ["syscall-docs"]),
+        .executable(name: "command-docs", targets: ["command-docs"]),
     ],
     targets: targets,
     swiftLanguageModes: [.v5])

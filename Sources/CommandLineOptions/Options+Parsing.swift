@@ -1,37 +1,4 @@
 extension Options {
-    private enum Name {
-        case sysroot, bind, hostFallback, timeout, maxProcesses, maxThreads, maxOpenFiles, processorTime, env, clearEnv, workdir, interp, user, fakeRoot, noFastSyscalls, noSwitchless, noPatch, net, noConfine, version, help, helperFd
-    }
-
-    private static func name(of word: ArraySlice<UInt8>) -> (name: Name, takesValue: Bool)? {
-        func matches(_ spelling: StaticString) -> Bool {
-            spelling.withUTF8Buffer { $0.elementsEqual(word) }
-        }
-        if matches("--sysroot") { return (.sysroot, true) }
-        if matches("--bind") { return (.bind, true) }
-        if matches("--host-fallback") { return (.hostFallback, false) }
-        if matches("--timeout") { return (.timeout, true) }
-        if matches("--max-processes") { return (.maxProcesses, true) }
-        if matches("--max-threads") { return (.maxThreads, true) }
-        if matches("--max-open-files") { return (.maxOpenFiles, true) }
-        if matches("--cpu-time") { return (.processorTime, true) }
-        if matches("--env") { return (.env, true) }
-        if matches("--clear-env") { return (.clearEnv, false) }
-        if matches("--workdir") { return (.workdir, true) }
-        if matches("--interp") { return (.interp, true) }
-        if matches("--user") { return (.user, true) }
-        if matches("--fakeroot") { return (.fakeRoot, false) }
-        if matches("--no-fast-syscalls") { return (.noFastSyscalls, false) }
-        if matches("--no-switchless") { return (.noSwitchless, false) }
-        if matches("--no-patch") { return (.noPatch, false) }
-        if matches("--net") { return (.net, true) }
-        if matches("--no-confine") { return (.noConfine, false) }
-        if matches("--version") { return (.version, false) }
-        if matches("--help") { return (.help, false) }
-        if matches("--helper-fd") { return (.helperFd, true) }
-        return nil
-    }
-
     /// Parses the words behind vmrun's own name. Options end at the first word that is none, or behind `--`; --help and
     /// --version end the parsing where they stand.
     public static func parse(_ words: [[UInt8]]) throws(OptionError) -> Options {
@@ -51,11 +18,11 @@ extension Options {
 
             let end = word.firstIndex(of: equals) ?? word.endIndex
             let spelling = word[..<end]
-            guard let (name, takesValue) = name(of: spelling) else {
+            guard let name = OptionName.spelt(spelling) else {
                 throw OptionError("unknown option " + text(spelling) + "; vmrun --help lists them")
             }
             var value: [UInt8] = []
-            if takesValue {
+            if name.description.takesValue {
                 if end < word.endIndex {
                     value = Array(word[(end + 1)...])
                 } else {
@@ -76,7 +43,7 @@ extension Options {
             case .maxProcesses: options.maxProcesses = try count(value, spelling)
             case .maxThreads: options.maxThreads = try count(value, spelling)
             case .maxOpenFiles: options.maxOpenFiles = try count(value, spelling)
-            case .processorTime: options.processorTime = try count(value, spelling, of: " of seconds")
+            case .cpuTime: options.processorTime = try count(value, spelling, of: " of seconds")
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value

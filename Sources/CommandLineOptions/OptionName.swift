@@ -1,0 +1,102 @@
+/// The options of vmrun's command line. `description` is the one place that says what each is called and does.
+enum OptionName: CaseIterable {
+    case sysroot, bind, hostFallback, workdir
+    case user, fakeRoot
+    case env, clearEnv, interp
+    case timeout, cpuTime, maxProcesses, maxThreads, maxOpenFiles
+    case net, noConfine
+    case noFastSyscalls, noSwitchless, noPatch
+    case version, help
+    case helperFd
+
+    /// The option that is spelt like this; nil where none is.
+    static func spelt(_ word: ArraySlice<UInt8>) -> OptionName? {
+        for name in allCases {
+            if name.description.spelling.withUTF8Buffer({ $0.elementsEqual(word) }) { return name }
+        }
+        return nil
+    }
+
+    var description: OptionDescription {
+        switch self {
+        case .sysroot:
+            OptionDescription(
+                "--sysroot", .files, value: "DIR", "the guest's /; without it, the host's",
+                "The guest can name nothing outside of DIR but what --bind and --host-fallback show it. It gets a /proc and a /dev of its own.",
+                completion: .directory)
+        case .bind:
+            OptionDescription(
+                "--bind", .files, value: "HOST[:GUEST[:ro]]", "show a host file or directory to the guest",
+                "It appears under the absolute path GUEST, or under its own name. With ro the guest cannot write to it.",
+                isRepeatable: true, completion: .bind)
+        case .hostFallback:
+            OptionDescription("--host-fallback", .files, "look up on the host what the sysroot does not hold")
+        case .workdir:
+            OptionDescription(
+                "--workdir", .files, value: "DIR", "the guest's working directory",
+                "Without it: / with --sysroot, otherwise the directory that vmrun was started in.", completion: .directory)
+        case .user:
+            OptionDescription(
+                "--user", .identity, value: "USER[:GROUP]", "run as this user of the guest's /etc/passwd, or by number",
+                "It needs root, or --fakeroot.", completion: .user)
+        case .fakeRoot:
+            OptionDescription(
+                "--fakeroot", .identity, "the guest believes to be root; owners it gives to files are remembered for the session",
+                "So dpkg and tar work for everybody. Owners, modes and devices that the guest gives to files are forgotten when the session ends.")
+        case .env:
+            OptionDescription(
+                "--env", .environment, value: "NAME[=VALUE]", "set a variable; NAME alone passes the host's", isRepeatable: true,
+                completion: .variable)
+        case .clearEnv:
+            OptionDescription("--clear-env", .environment, "start from an empty environment")
+        case .interp:
+            OptionDescription(
+                "--interp", .environment, value: "MACHINE=GUESTPATH",
+                "run programs for MACHINE (aarch64, arm, riscv64, ...) by this translator; qemu-user is found by itself",
+                "MACHINE is what qemu-user calls it, GUESTPATH an absolute path in the guest. The translator runs in the VM like any program.",
+                isRepeatable: true, completion: .words("aarch64= arm= i386= ppc64le= riscv64= s390x= x86_64="))
+        case .timeout:
+            OptionDescription(
+                "--timeout", .limits, value: "N", "end a stay of more than N seconds in the guest; 0: never (default)",
+                "A stay is time that a thread computes without making a system call. The exit status is then 124.")
+        case .cpuTime:
+            OptionDescription(
+                "--cpu-time", .limits, value: "N",
+                "end the session when its processes have used N seconds of processor time together; 0: never (default)")
+        case .maxProcesses:
+            OptionDescription(
+                "--max-processes", .limits, value: "N", "refuse to make more than N processes (EAGAIN); 0: no limit (default)",
+                "Zombies count.")
+        case .maxThreads:
+            OptionDescription(
+                "--max-threads", .limits, value: "N",
+                "refuse to make more than N threads in all processes together (EAGAIN); 0: no limit (default)")
+        case .maxOpenFiles:
+            OptionDescription(
+                "--max-open-files", .limits, value: "N",
+                "let no process have more than N descriptors (EMFILE); 0: as many as vmrun may (default)")
+        case .net:
+            OptionDescription(
+                "--net", .isolation, value: "host|none",
+                "host: the host's network (default); none: no sockets but AF_UNIX ones, and abstract names of the session's own",
+                completion: .words("host none"))
+        case .noConfine:
+            OptionDescription(
+                "--no-confine", .isolation,
+                "let vmrun keep all its rights on the host: no system call filter, no Landlock rules (for debugging)")
+        case .noFastSyscalls:
+            OptionDescription(
+                "--no-fast-syscalls", .speed, "leave the guest for every system call", "It implies --no-switchless and --no-patch.")
+        case .noSwitchless:
+            OptionDescription("--no-switchless", .speed, "make no system calls on a second host thread while the guest's stays in it")
+        case .noPatch:
+            OptionDescription("--no-patch", .speed, "rewrite no hot system call instructions to jumps")
+        case .version:
+            OptionDescription("--version", .information, "print the version")
+        case .help:
+            OptionDescription("--help", .information, "print a list of commands and options")
+        case .helperFd:
+            OptionDescription("--helper-fd", .ownUse, value: "N", "the socket that the exec plan comes through")
+        }
+    }
+}
