@@ -20,7 +20,7 @@ export PREFIX DESTDIR ZSH_COMPLETIONS
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs test-docs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
 
 all: build/vmrun command-docs ## build the release binary build/vmrun and its manual page (the default)
 
@@ -112,6 +112,10 @@ test-foreign: build/vmrun fixtures arm64-root amd64-root ## compilers, and progr
 	@Tests/Tools/setup.sh qemu-user valgrind golang-go gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	@$(PYTHON) $(CONFORMANCE) --suite foreign -j 1 $(ARGS)
 
+test-docs: all ## every command of README.md and docs/usage.md, those that download too
+	@Tests/Tools/setup.sh mmdebstrap
+	@$(PYTHON) Tests/Tools/docs_tests.py build/vmrun
+
 test-programs: build/vmrun programs-root ## real programs in a Debian root made under vmrun; ARGS='-k NAME' selects
 	@$(PYTHON) Tests/Tools/programs_tests.py $(ARGS)
 
@@ -120,8 +124,8 @@ fixtures: setup ## compile GuestFixtures/ into build/fixtures
 
 roots: build/roots/busybox debian-root arm64-root ## the root directories that the tests use
 
-debian-root: setup ## build/roots/debian, made with debootstrap and kept in the user's cache
-	@$(PYTHON) Tests/Tools/debian_root.py build/roots/debian
+debian-root: build/vmrun setup ## build/roots/debian, made by `vmrun root create` and kept in the user's cache
+	@$(PYTHON) Tests/Tools/debian_root.py build/roots/debian build/vmrun
 
 arm64-root amd64-root: %-root: setup
 	@$(PYTHON) Tests/Tools/package_root.py $* build/roots/$*

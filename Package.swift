@@ -79,10 +79,11 @@ var targets: [Target] = [
         "Process",
     ]),
     module("CommandLineOptions", []),
+    module("RootDirectory", ["CShim", "GuestImage", "Host"]),
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+            "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "RootDirectory", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
@@ -102,6 +103,7 @@ if !embedded {
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("FakeRootTests", ["FakeRoot", "Host", "CShim"]),
         tests("OptionsTests", ["CommandLineOptions"]),
+        tests("RootDirectoryTests", ["RootDirectory"]),
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),

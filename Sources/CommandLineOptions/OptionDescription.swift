@@ -5,6 +5,10 @@ public struct OptionDescription {
         case files, identity, environment, limits, isolation, speed, debugging, information
         /// One vmrun image gives it to the next; it is no user's.
         case ownUse
+        /// Of commands.
+        case rootCreate
+
+        var isOfCommand: Bool { self == .rootCreate }
 
         /// Those of running a program, as they are listed.
         public static let listed: [Group] = [
@@ -23,6 +27,7 @@ public struct OptionDescription {
             case .debugging: "Debugging"
             case .information: "Information"
             case .ownUse: "Own use"
+            case .rootCreate: "root create"
             }
         }
     }

@@ -8,11 +8,14 @@ enum OptionName: CaseIterable {
     case noFastSyscalls, noSwitchless, noPatch
     case version, help
     case helperFd
+    case suite, architecture, mirror, include
 
-    /// The option that is spelt like this; nil where none is.
-    static func spelt(_ word: ArraySlice<UInt8>) -> OptionName? {
+    /// The option of a command's group, or of running a program (nil), that is spelt like this; nil where none is.
+    static func spelt(_ word: ArraySlice<UInt8>, in group: OptionDescription.Group?) -> OptionName? {
         for name in allCases {
-            if name.description.spelling.withUTF8Buffer({ $0.elementsEqual(word) }) { return name }
+            let description = name.description
+            guard description.group == group || group == nil && !description.group.isOfCommand else { continue }
+            if description.spelling.withUTF8Buffer({ $0.elementsEqual(word) }) { return name }
         }
         return nil
     }
@@ -97,6 +100,20 @@ enum OptionName: CaseIterable {
             OptionDescription("--help", .information, "print a list of commands and options")
         case .helperFd:
             OptionDescription("--helper-fd", .ownUse, value: "N", "the socket that the exec plan comes through")
+        case .suite:
+            OptionDescription(
+                "--suite", .rootCreate, value: "NAME", "the Debian release; bookworm where it is not given",
+                completion: .words("bookworm trixie sid stable testing"))
+        case .architecture:
+            OptionDescription(
+                "--arch", .rootCreate, value: "NAME", "Debian's name of the processor; this machine's where it is not given",
+                "The programs of another one are run by qemu-user: Debian's package qemu-user-static.", completion: .words("amd64 arm64"))
+        case .mirror:
+            OptionDescription(
+                "--mirror", .rootCreate, value: "URL", "where the packages come from",
+                "Without it: from where this machine's apt has its own, or from deb.debian.org.")
+        case .include:
+            OptionDescription("--include", .rootCreate, value: "PACKAGE[,PACKAGE...]", "install these packages, too", isRepeatable: true)
         }
     }
 }

@@ -2,39 +2,10 @@ extension Options {
     /// Parses the words behind vmrun's own name. Options end at the first word that is none, or behind `--`; --help and
     /// --version end the parsing where they stand.
     public static func parse(_ words: [[UInt8]]) throws(OptionError) -> Options {
-        if let first = words.first, first.elementsEqual("doctor".utf8) {
-            guard words.count == 1 else {
-                throw OptionError("vmrun doctor takes no arguments; to run a program of that name: vmrun -- doctor")
-            }
-            return Options(command: .doctor)
-        }
+        if let command = try command(words) { return Options(command: command) }
         var options = Options(command: .help)
-        var index = 0
-        while index < words.count {
-            let word = words[index]
-            guard word.first == dash, word.count > 1 else { break }
-            index += 1
-            if word == [dash, dash] { break }
-
-            let end = word.firstIndex(of: equals) ?? word.endIndex
-            let spelling = word[..<end]
-            guard let name = OptionName.spelt(spelling) else {
-                throw OptionError("unknown option " + text(spelling) + "; vmrun --help lists them")
-            }
-            var value: [UInt8] = []
-            if name.description.takesValue {
-                if end < word.endIndex {
-                    value = Array(word[(end + 1)...])
-                } else {
-                    guard index < words.count else { throw OptionError("option " + text(spelling) + " needs a value") }
-                    value = words[index]
-                    index += 1
-                }
-                guard !value.isEmpty else { throw OptionError("option " + text(spelling) + " has an empty value") }
-            } else if end < word.endIndex {
-                throw OptionError("option " + text(spelling) + " takes no value")
-            }
-
+        var reader = OptionReader(words, group: nil)
+        while let (name, spelling, value) = try reader.next() {
             switch name {
             case .sysroot: options.sysroot = value
             case .bind: options.binds.append(try bind(value))
@@ -58,9 +29,10 @@ extension Options {
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
+            case .suite, .architecture, .mirror, .include: break
             }
         }
-        guard index < words.count else {
+        guard let program = reader.operands.first else {
             // A helper's program comes with the exec plan.
             if options.helperDescriptor != nil {
                 options.command = .run(program: [], arguments: [])
@@ -68,12 +40,11 @@ extension Options {
             }
             throw OptionError("no program given; vmrun --help shows how to call it")
         }
-        guard !words[index].isEmpty else { throw OptionError("the program's name is empty") }
-        options.command = .run(program: words[index], arguments: Array(words[(index + 1)...]))
+        guard !program.isEmpty else { throw OptionError("the program's name is empty") }
+        options.command = .run(program: program, arguments: Array(reader.operands.dropFirst()))
         return options
     }
 
-    private static let dash = UInt8(ascii: "-")
     private static let equals = UInt8(ascii: "=")
     private static let colon = UInt8(ascii: ":")
     private static let slash = UInt8(ascii: "/")
@@ -158,5 +129,5 @@ extension Options {
         return result
     }
 
-    private static func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
+    static func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 }

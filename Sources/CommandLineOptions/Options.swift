@@ -4,8 +4,20 @@ public struct Options: Equatable {
         /// PROGRAM and what follows it.
         case run(program: [UInt8], arguments: [[UInt8]])
         case doctor
+        case rootCreate(RootRequest)
+        /// `root check` of a directory, for these programs besides /bin/sh.
+        case rootCheck(directory: [UInt8], programs: [[UInt8]])
         case version
         case help
+    }
+
+    /// What `root create` is to make. Nil and empty: what that command says of them.
+    public struct RootRequest: Equatable {
+        public var directory: [UInt8] = []
+        public var suite: [UInt8] = Array("bookworm".utf8)
+        public var architecture: [UInt8]? = nil
+        public var mirror: [UInt8]? = nil
+        public var packages: [[UInt8]] = []
     }
 
     /// --bind HOST[:GUEST[:ro]].

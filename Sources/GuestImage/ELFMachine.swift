@@ -17,7 +17,7 @@ public struct ELFMachine: Equatable {
     }
 
     /// Reads it from a file's first bytes. Nil where they are too few, or not ELF's.
-    init?(head: [UInt8]) {
+    public init?(head: [UInt8]) {
         guard head.count > 19, head[0] == 0x7f, head[1] == UInt8(ascii: "E"), head[2] == UInt8(ascii: "L"),
             head[3] == UInt8(ascii: "F")
         else { return nil }

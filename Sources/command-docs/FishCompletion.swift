@@ -32,7 +32,8 @@ enum FishCompletion {
             # Whether the command line begins with the command of these words.
             function __vmrun_in
                 set -l words (commandline -opc)
-                test "$words[2..(math 1 + (count $argv))]" = "$argv"
+                set -l last (math 1 + (count $argv))
+                test "$words[2..$last]" = "$argv"
             end
 
             function __vmrun_is_command

@@ -1,4 +1,4 @@
-"""debian_root.py LINK: make LINK name a Debian root directory, created with debootstrap when needed.
+"""debian_root.py LINK VMRUN: make LINK name a Debian root directory, made by VMRUN's `root create` when needed.
 
 The root is kept in the user's cache under a name that depends on the recipe, so that a clean
 checkout, or a changed one, finds it again. It is built beside that name and renamed when it is
@@ -8,7 +8,6 @@ complete: an interrupted creation leaves nothing that looks finished.
 import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,10 +15,9 @@ import tempfile
 import cache
 
 SUITE = "bookworm"
-VARIANT = "minbase"
 INCLUDE = ["perl", "python3", "procps", "psmisc", "lsof", "file", "bc", "xz-utils", "ncurses-bin"]
 # Debian's own files only: what differs from one debootstrap to the next would differ between tests.
-RECIPE = " ".join([SUITE, VARIANT, *INCLUDE, "1"])
+RECIPE = " ".join([SUITE, "minbase", *INCLUDE, "1"])
 
 
 def fail(sentence):
@@ -60,34 +58,22 @@ def mirror():
     fail(f"No package source for Debian {SUITE} in /etc/apt, so its root directory cannot be made.")
 
 
-def create(root):
-    """Run debootstrap into a directory beside root, then rename it to root."""
-    debootstrap = shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin")
-    if not debootstrap:
-        fail("debootstrap is not installed: run 'make setup'.")
+def create(vmrun, root):
+    """Let `vmrun root create` make it beside its name, take away what tests do not need, then rename it to root."""
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     print(f"Making a Debian {SUITE} root directory (once, a few minutes)", file=sys.stderr)
-    new = pathlib.Path(tempfile.mkdtemp(prefix=root.name + ".", dir=root.parent))
-    log = new.with_suffix(".log")
-    command = [*as_root, debootstrap, f"--variant={VARIANT}", f"--include={','.join(INCLUDE)}", SUITE, str(new),
-               mirror()]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    try:
-        with open(log, "wb") as output:
-            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                    env=environment).returncode
-        if status != 0:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-            fail(f"debootstrap failed (status {status}), so there is no Debian root directory to test in:\n{tail}")
-        # Not needed any more, and half of the size.
-        subprocess.run([*as_root, "sh", "-c", 'rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*',
-                        "sh", str(new)], check=True)
-        os.chmod(new, 0o755) if not as_root else subprocess.run([*as_root, "chmod", "755", str(new)], check=True)
-        os.rename(new, root)
-    finally:
-        if new.exists():
-            subprocess.run([*as_root, "rm", "-rf", str(new)])
-        log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix=root.name + ".", dir=root.parent) as folder:
+        new = pathlib.Path(folder) / "root"
+        try:
+            command = [*as_root, vmrun, "root", "create", new, "--suite", SUITE, "--mirror", mirror(), "--include", ",".join(INCLUDE)]
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode != 0:
+                fail("So there is no Debian root directory to test in.")
+            # Half of the size.
+            subprocess.run([*as_root, "sh", "-c", 'rm -rf "$1"/var/lib/apt/lists/*', "sh", str(new)], check=True)
+            os.rename(new, root)
+        finally:
+            for left in [new, new.with_name("root.partial")]:
+                subprocess.run([*as_root, "rm", "-rf", "--one-file-system", left])
 
 
 def provide(link, name, recipe, make):
@@ -100,5 +86,14 @@ def provide(link, name, recipe, make):
         link.symlink_to(root)
 
 
+def complete(root):
+    """What roots lack that were made by debootstrap alone, as the user's cache may have one."""
+    hosts = root / "etc/hosts"
+    if not hosts.exists() and os.access(hosts.parent, os.W_OK):
+        hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")
+
+
 if __name__ == "__main__":
-    provide(pathlib.Path(sys.argv[1]), f"debian-{SUITE}", RECIPE, create)
+    link, vmrun = map(pathlib.Path, sys.argv[1:])
+    provide(link, f"debian-{SUITE}", RECIPE, lambda root: create(vmrun.resolve(), root))
+    complete(link)

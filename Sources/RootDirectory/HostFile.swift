@@ -1,0 +1,82 @@
+import CShim
+import Host
+
+/// Paths of the host's, as bytes.
+enum HostFile {
+    /// Calls `body` with the path as the kernel takes it, and gives its answer.
+    static func with(_ path: [UInt8], _ body: (Int) -> Int) -> Int {
+        (path + [0]).withUnsafeBytes { body(Int(bitPattern: $0.baseAddress)) }
+    }
+
+    static func exists(_ path: String) -> Bool { with(Array(path.utf8)) { Host.raw(Int32(SYS_faccessat), Int(AT_FDCWD), $0, 0) } == 0 }
+
+    static func open(_ path: [UInt8], _ flags: Int32, mode: Int = 0) -> Int {
+        with(path) { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0, Int(flags | O_CLOEXEC), mode) }
+    }
+
+    /// What a descriptor gives, at most `limit` bytes of it; nil where it cannot be read.
+    static func contents(of descriptor: Int, limit: Int = 1 << 20) -> [UInt8]? {
+        var result: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while result.count < limit {
+            let count = chunk.withUnsafeMutableBytes { Host.raw(Int32(SYS_read), descriptor, Int(bitPattern: $0.baseAddress), $0.count) }
+            if count == -Int(EINTR) { continue }
+            if count < 0 { return nil }
+            if count == 0 { break }
+            result += chunk[..<count]
+        }
+        return result
+    }
+
+    static func contents(_ path: [UInt8]) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { return nil }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        return contents(of: descriptor)
+    }
+
+    /// Makes a file with these contents.
+    static func write(_ path: [UInt8], _ contents: String) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+        guard descriptor >= 0 else { return }
+        append(Array(contents.utf8)[...], to: descriptor)
+        _ = Host.raw(Int32(SYS_close), descriptor)
+    }
+
+    static func append(_ bytes: ArraySlice<UInt8>, to descriptor: Int) {
+        bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                let count = Host.raw(Int32(SYS_write), descriptor, Int(bitPattern: buffer.baseAddress) + done, buffer.count - done)
+                if count <= 0 && count != -Int(EINTR) { return }
+                done += max(count, 0)
+            }
+        }
+    }
+
+    /// The names in a directory, at most 64 of them, without the two that all have; nil where it cannot be read.
+    static func names(in path: [UInt8]) -> [[UInt8]]? {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY)
+        guard descriptor >= 0 else { return nil }
+        defer { _ = Host.raw(Int32(SYS_close), descriptor) }
+        var result: [[UInt8]] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while result.count < 64 {
+            let count = buffer.withUnsafeMutableBytes {
+                Host.raw(Int32(SYS_getdents64), descriptor, Int(bitPattern: $0.baseAddress), $0.count)
+            }
+            if count < 0 { return nil }
+            if count == 0 { break }
+            var offset = 0
+            while offset + 19 < count {
+                let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
+                let name = Array(buffer[(offset + 19)..<min(offset + length, count)].prefix { $0 != 0 })
+                if name != [0x2e] && name != [0x2e, 0x2e] { result.append(name) }
+                offset += max(length, 20)
+            }
+        }
+        return result
+    }
+}
+
+func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
