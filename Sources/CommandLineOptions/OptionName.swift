@@ -3,7 +3,7 @@ enum OptionName: CaseIterable {
     case sysroot, bind, hostFallback, workdir
     case user, fakeRoot
     case env, clearEnv, interp
-    case timeout, cpuTime, maxProcesses, maxThreads, maxOpenFiles
+    case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles
     case net, noConfine
     case noFastSyscalls, noSwitchless, noPatch
     case version, help
@@ -66,6 +66,11 @@ enum OptionName: CaseIterable {
             OptionDescription(
                 "--cpu-time", .limits, value: "N",
                 "end the session when its processes have used N seconds of processor time together; 0: never (default)")
+        case .memory:
+            OptionDescription(
+                "--memory", .limits, value: "SIZE",
+                "kill the largest process when all together have more memory than SIZE (512M, 2G); 0: no limit (default)",
+                "SIZE is in bytes, or in units of 1024, 1024^2 and so on with K, M, G or T. What counts is memory in use, private and shared, once.")
         case .maxProcesses:
             OptionDescription(
                 "--max-processes", .limits, value: "N", "refuse to make more than N processes (EAGAIN); 0: no limit (default)",

@@ -15,6 +15,7 @@ extension Options {
             case .maxThreads: options.maxThreads = try count(value, spelling)
             case .maxOpenFiles: options.maxOpenFiles = try count(value, spelling)
             case .cpuTime: options.processorTime = try count(value, spelling, of: " of seconds")
+            case .memory: options.memory = try size(value, spelling)
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true
             case .workdir: options.workingDirectory = value
@@ -96,6 +97,17 @@ extension Options {
         return result
     }
 
+    /// Bytes, or with a letter behind the number units of 1024, 1024² and so on.
+    private static func size(_ value: [UInt8], _ spelling: ArraySlice<UInt8>) throws(OptionError) -> UInt64 {
+        let units = Array("KMGT".utf8)
+        let unit = value.last.flatMap { units.firstIndex(of: $0) }
+        if let count = number(unit == nil ? value : value.dropLast()) {
+            let (bytes, overflows) = count.multipliedReportingOverflow(by: unit.map { 1 << (10 * UInt64($0 + 1)) } ?? 1)
+            if !overflows { return bytes }
+        }
+        throw OptionError(text(spelling) + " takes a number of bytes, or one with K, M, G or T behind it, not " + text(value[...]))
+    }
+
     private static func network(_ value: [UInt8]) throws(OptionError) -> Bool {
         if value.elementsEqual("host".utf8) { return true }
         if value.elementsEqual("none".utf8) { return false }
@@ -116,7 +128,7 @@ extension Options {
     }
 
     /// Decimal digits only; nil for anything else, also where the number is too large.
-    private static func number(_ digits: [UInt8]) -> UInt64? {
+    private static func number(_ digits: some Collection<UInt8>) -> UInt64? {
         guard !digits.isEmpty else { return nil }
         var result: UInt64 = 0
         for digit in digits {

@@ -79,6 +79,8 @@ public struct Options: Equatable {
     public var maxOpenFiles: UInt64 = 0
     /// Seconds of processor time that the session may use; 0: no limit.
     public var processorTime: UInt64 = 0
+    /// Bytes of memory that the session may have; 0: no limit.
+    public var memory: UInt64 = 0
     public var environment: [EnvironmentChange] = []
     public var clearsEnvironment = false
     public var workingDirectory: [UInt8]? = nil

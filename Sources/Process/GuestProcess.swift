@@ -142,7 +142,7 @@ public final class GuestProcess {
     }
 
     /// Whether it has a watchdog.
-    var isWatched: Bool { timeout > 0 || session.mostProcessorTime > 0 }
+    var isWatched: Bool { timeout > 0 || session.mostProcessorTime > 0 || session.mostMemory > 0 }
 
     /// Whether there is one guest thread, in memory that no other process uses.
     public var hasOneThread: Bool { !isHelper && threadsLock.withLock { threads.count == 1 && concurrentHelpers == 0 } }

@@ -57,6 +57,30 @@ enum ProcessStat {
         }
     }
 
+    /// Bytes of the calling process's pages that are private or of shared mappings without a file, whoever else has them.
+    static func residentMemory() -> UInt64? { sum("RssAnon:", "RssShmem:", in: "/proc/self/status", capacity: 4096) }
+
+    /// The same of any process, each page divided by how many have it. Nil where it may not be asked, or has ended.
+    static func share(of pid: Int32) -> UInt64? {
+        sum("Pss_Anon:", "Pss_Shmem:", in: "/proc/\(pid)/smaps_rollup", capacity: 2048)
+    }
+
+    /// Two lines in KiB together, in bytes.
+    private static func sum(_ first: StaticString, _ second: StaticString, in path: String, capacity: Int) -> UInt64? {
+        Host.withFileStart(path, capacity: capacity) { text -> UInt64? in
+            var result: UInt64?
+            for line in text.split(separator: UInt8(ascii: "\n"))
+            where first.withUTF8Buffer({ line.starts(with: $0) }) || second.withUTF8Buffer({ line.starts(with: $0) }) {
+                var value: UInt64 = 0
+                for byte in line where byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") {
+                    value = value &* 10 &+ UInt64(byte - UInt8(ascii: "0"))
+                }
+                result = (result ?? 0) &+ value &* 1024
+            }
+            return result
+        }
+    }
+
     /// Signals pending for the calling thread alone (SigPnd of /proc/thread-self/status).
     static func pendingForThread() -> UInt64 {
         Host.withFileStart("/proc/thread-self/status", capacity: 4096) { text -> UInt64? in

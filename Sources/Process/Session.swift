@@ -52,6 +52,15 @@ public final class Session: SessionDirectory {
         }
     }
 
+    /// Bytes of memory that all members may have together, 0: no limit.
+    public var mostMemory: UInt64 {
+        get { table.use.mostMemory }
+        set { table.use.mostMemory = newValue }
+    }
+
+    /// What looks after `mostMemory`.
+    var memoryUse: SessionMemory { SessionMemory(table: table) }
+
     /// Counts one more thread of a member; false where there may be none (EAGAIN).
     func addThread(_ pid: Int32) -> Bool {
         guard table.use.mostThreads > 0, let index = table.find(pid) else { return true }
@@ -100,6 +109,7 @@ public final class Session: SessionDirectory {
         table.dropReservations()
         if let index = table.find(pid) {
             table.use.setThreads(index, 1)
+            table.use.setPages(index, 0)
             publish(index, record, executable)
             return true
         }

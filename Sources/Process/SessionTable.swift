@@ -152,6 +152,7 @@ final class SessionTable {
                 raiseUsed(to: index + 1)
                 guard exchange(index, .free, mine) else { continue }
                 use.setThreads(index, 1)
+                use.setPages(index, 0)
                 return Reservation(index: index, word: mine)
             }
             if hasSwept { return nil }

@@ -1,17 +1,21 @@
 import CShim
 
-/// What a session uses of what is limited, in memory that its members share: threads by slot, and processor time.
+/// What a session uses of what is limited, in memory that its members share: threads and memory by slot, and processor time.
 struct SessionUse {
-    static let size = countsOffset + SessionTable.capacity * 4
+    static let size = pagesOffset + SessionTable.capacity * 4
 
     private enum Header {
         static let mostThreads = 0
         static let timeIsUp = 4
         static let mostTime = 8
         static let time = 16
+        static let mostMemory = 24
+        static let nextExamination = 32
+        static let victim = 40
     }
 
     private static let countsOffset = 64
+    private static let pagesOffset = countsOffset + SessionTable.capacity * 4
 
     let base: UnsafeMutableRawPointer
 
@@ -61,6 +65,48 @@ struct SessionUse {
     /// True once in a session: for the one who says that the time is up.
     func isFirstToNotice() -> Bool {
         vmrun_atomic_exchange_if((base + Header.timeIsUp).assumingMemoryBound(to: Int32.self), 0, 1) != 0
+    }
+}
+
+// MARK: Memory
+
+extension SessionUse {
+    /// Bytes; 0: no limit.
+    var mostMemory: UInt64 {
+        get { base.load(fromByteOffset: Header.mostMemory, as: UInt64.self) }
+        nonmutating set { base.storeBytes(of: newValue, toByteOffset: Header.mostMemory, as: UInt64.self) }
+    }
+
+    /// Of a member whose memory is its parent's: a vfork helper's.
+    static let sharedPages: Int32 = -1
+
+    private func pageCount(_ index: Int) -> UnsafeMutablePointer<Int32> {
+        (base + Self.pagesOffset + index * 4).assumingMemoryBound(to: Int32.self)
+    }
+
+    /// How many pages the member in a slot had when it last looked.
+    func pages(_ index: Int) -> Int32 { vmrun_atomic_load(pageCount(index)) }
+
+    func setPages(_ index: Int, _ value: Int32) { vmrun_atomic_store(pageCount(index), value) }
+
+    /// When the members' memory is to be examined next, in nanoseconds of CLOCK_MONOTONIC. A time, so that whoever is killed while
+    /// examining keeps nobody else from it for long.
+    private var nextExamination: UnsafeMutablePointer<UInt64> {
+        (base + Header.nextExamination).assumingMemoryBound(to: UInt64.self)
+    }
+
+    /// True for one of those who ask when it is time; the others need not ask before `again`.
+    func beginExamination(at now: UInt64, again: UInt64) -> Bool {
+        let due = vmrun_atomic_load64(nextExamination)
+        return now >= due && vmrun_atomic_exchange_if64(nextExamination, due, again) != 0
+    }
+
+    func planExamination(at time: UInt64) { vmrun_atomic_store64(nextExamination, time) }
+
+    /// The member that is being killed, or the last one that was.
+    var victim: SlotWord {
+        get { SlotWord(raw: vmrun_atomic_load64((base + Header.victim).assumingMemoryBound(to: UInt64.self))) }
+        nonmutating set { vmrun_atomic_store64((base + Header.victim).assumingMemoryBound(to: UInt64.self), newValue.raw) }
     }
 }
 

@@ -17,24 +17,27 @@ enum Clock {
 }
 
 /// `--timeout`: ends the run where a thread stays in the guest too long without a system call. `--cpu-time`: ends every process of the
-/// session when they have used too much together.
+/// session when they have used too much together. `--memory`: kills the largest one when they have too much.
 enum Watchdog {
     static let exitStatus: Int32 = 124
     /// By which /proc tells the watchdog's thread from the guest's.
     static let threadName = "vmrun-watchdog"
     private static let stackSize: UInt64 = 128 << 10
+    private static let usualPause: UInt64 = 100_000_000
 
     /// Starts watching `process`, where an option asks for it. `isNew`: what the process has used up to now is not counted yet.
     static func start(_ process: GuestProcess, isNew: Bool = true) {
         guard process.isWatched else { return }
         process.beginProcessorTime(isNew: isNew)
         let argument = Unmanaged.passRetained(process).toOpaque()
-        _ = vmrun_start_thread(
+        let error = vmrun_start_thread(
             { opaque in
                 guard let opaque else { return }
                 let process = Unmanaged<GuestProcess>.fromOpaque(opaque).takeUnretainedValue()
                 Watchdog.watch(process)
             }, argument, stackSize)
+        // Without it no limit would hold.
+        if error != 0 { Message.fail("cannot start the thread that keeps the limits (errno \(-error))") }
     }
 
     /// Whether a stay in the guest that began at `entered` has lasted too long.
@@ -46,10 +49,12 @@ enum Watchdog {
 
     private static func watch(_ process: GuestProcess) {
         threadName.withCString { _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), $0.argument) }
+        var nanoseconds: UInt64 = usualPause
         while true {
-            var pause = timespec(tv_sec: 0, tv_nsec: 100_000_000)
+            var pause = timespec(tv_sec: 0, tv_nsec: Int(nanoseconds))
             _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
             process.chargeProcessorTime()
+            nanoseconds = min(usualPause, process.session.memoryUse.enforce(for: process))
             guard process.timeout > 0 else { continue }
             process.threadsLock.withLock {
                 for thread in process.threads {

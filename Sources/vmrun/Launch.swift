@@ -30,6 +30,7 @@ enum Launch {
         session.hasNetwork = options.hasNetwork
         session.mostThreads = options.maxThreads
         session.mostProcessorTime = options.processorTime
+        session.mostMemory = options.memory
 
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }

@@ -147,5 +147,11 @@ private func refusal(_ words: String...) -> String? {
     for name in ["--max-threads", "--max-open-files", "--max-processes"] {
         #expect(refusal(name, "-1", "x") == "\(name) takes a non-negative whole number, not -1")
     }
+    for (text, bytes) in [("5", 5), ("3K", 3 << 10), ("512M", 512 << 20), ("2G", 2 << 30), ("1T", 1 << 40)] as [(String, UInt64)] {
+        #expect(try parse("--memory", text, "x").memory == bytes)
+    }
+    for text in ["K", "5m", "-1", "1.5G", "16777216T", "5 M"] {
+        #expect(refusal("--memory", text, "x") == "--memory takes a number of bytes, or one with K, M, G or T behind it, not \(text)")
+    }
     #expect(refusal("--cpu-time", "1.5", "x") == "--cpu-time takes a non-negative whole number of seconds, not 1.5")
 }

@@ -400,6 +400,23 @@ private func waitForEnd(_ pid: Int32) {
         #expect(session.charge(1 << 60))
     }
 
+    /// One at a time looks at all members' memory; one that was killed over it is replaced.
+    @Test func memoryIsExaminedByOne() throws {
+        let table = try SessionTable(limit: 2)
+        defer { close(table.descriptor) }
+        #expect(table.use.beginExamination(at: 100, again: 200))
+        #expect(!table.use.beginExamination(at: 150, again: 250))
+        #expect(table.use.beginExamination(at: 200, again: 300))
+        table.use.planExamination(at: 220)
+        #expect(!table.use.beginExamination(at: 219, again: 400))
+        #expect(table.use.beginExamination(at: 220, again: 400))
+        #expect(table.use.victim == .free)
+        table.use.victim = .member(7, at: 9)
+        #expect(table.use.victim == .member(7, at: 9))
+        table.use.setPages(1, 5)
+        #expect(table.use.pages(1) == 5 && table.use.pages(0) == 0 && table.use.threads(1) == 0)
+    }
+
     @Test func nothingLeaks() throws {
         func descriptors() -> Int {
             (0..<4096).filter { fcntl(Int32($0), F_GETFD) >= 0 }.count

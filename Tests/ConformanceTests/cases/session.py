@@ -254,6 +254,67 @@ if len(sys.argv) < 2: subprocess.run([sys.executable, "-c", open("/proc/self/cmd
 
 
 @case()
+def memory_limit(context):
+    """--memory: who has most dies, the others go on; what two have in common counts once; what is reserved does not count."""
+    program = """
+import mmap, os, signal, sys, time
+def fill(size):
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for place in range(0, size, 4096): memory[place] = 1
+    return memory
+def ended(child):
+    status = os.waitpid(child, 0)[1]
+    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+def child(body):
+    pid = os.fork()
+    if pid == 0:
+        body()
+        os._exit(0)
+    return pid
+reserved = mmap.mmap(-1, 1 << 34, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+held = fill(100 << 20)
+# 300 MiB by their addresses, 100 in common.
+children = [child(lambda: time.sleep(1)) for _ in range(2)]
+print("in common", [ended(pid) for pid in children], flush=True)
+print("one that takes all", ended(child(lambda: (fill(1 << 30), time.sleep(30)))), flush=True)
+def share():
+    memory = mmap.mmap(-1, 1 << 30)
+    for place in range(0, 1 << 30, 4096): memory[place] = 1
+    time.sleep(30)
+print("shared memory", ended(child(share)), flush=True)
+def give():
+    for _ in range(20): fill(60 << 20).close()
+print("given back", ended(child(give)), flush=True)
+print("what the dead had", ended(child(lambda: fill(60 << 20))), flush=True)
+"""
+    result = context.guest(["/usr/bin/python3", "-c", program], "--memory", "200M", timeout=120)
+    check(result.stdout == b"in common [0, 0]\none that takes all SIGKILL\nshared memory SIGKILL\ngiven back 0\nwhat the dead had 0\n",
+          result.describe(), result.transcript())
+    check(result.stderr.count(b"memory: the session has more than 209715200 bytes") == 2, "it does not say so twice", result.transcript())
+
+
+@case()
+def memory_of_many(context):
+    """No process has much, all have too much: one after the other dies until it is enough."""
+    program = """
+import mmap, os, time
+children = []
+for _ in range(8):
+    pid = os.fork()
+    if pid == 0:
+        memory = mmap.mmap(-1, 40 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        for place in range(0, 40 << 20, 4096): memory[place] = 1
+        time.sleep(5)
+        os._exit(0)
+    children.append(pid)
+ends = [os.waitpid(pid, 0)[1] for pid in children]
+print(all(end in (0, 9) for end in ends), 3 <= ends.count(9) <= 7)
+"""
+    result = context.guest(["/usr/bin/python3", "-c", program], "--memory", "200M", timeout=120)
+    check(result.stdout == b"True True\n", result.describe(), result.transcript())
+
+
+@case()
 def processor_time(context):
     """--cpu-time: of all processes together; waiting costs nothing."""
     spin = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\n"
