@@ -120,24 +120,41 @@ extension GuestThread {
         defer { context.free() }
         let place = try process.reservePlace()
         do throws(GuestErrno) {
-            let launch = try HelperLaunch(makeHelperThread(request, context), request, pidfd, place)
-            return try request.has(CloneRequest.vfork) ? waitForHelper(launch) : startBeside(launch)
+            let gate = request.has(CloneRequest.vfork) ? try Gate() : nil
+            let launch: HelperLaunch
+            do throws(GuestErrno) { launch = try prepareHelper(request, context, pidfd, place) } catch {
+                gate?.close()
+                throw error
+            }
+            if let gate { return try waitForHelper(launch, gate) }
+            return try startBeside(launch)
         } catch {
             process.session.abort(place)
             throw error
         }
     }
 
-    /// The child's process and thread, not running yet.
-    private func makeHelperThread(_ request: CloneRequest, _ context: UserContext) throws(GuestErrno) -> GuestThread {
+    /// All that a helper needs; where something is missing nothing stays of it.
+    private func prepareHelper(
+        _ request: CloneRequest, _ context: UserContext, _ pidfd: PidfdRequest?, _ place: Session.Place
+    ) throws(GuestErrno) -> HelperLaunch {
         let view = request.has(CloneRequest.fs) ? files : try files.copy(sharesDescriptors: request.has(CloneRequest.files))
         let cpu: GuestCPU
-        do throws(MachineFailure) {
-            cpu = try process.makeCPU()
-            try context.load(into: cpu)
-        } catch {
+        do throws(MachineFailure) { cpu = try process.makeCPU() } catch { throw .EAGAIN }
+        do throws(MachineFailure) { try context.load(into: cpu) } catch {
+            process.retire(cpu)
             throw .EAGAIN
         }
+        let thread = makeHelperThread(request, cpu, view)
+        do throws(GuestErrno) { return try HelperLaunch(thread, request, pidfd, place) } catch {
+            process.retire(cpu)
+            thread.dispose()
+            throw error
+        }
+    }
+
+    /// The child's process and thread, not running yet.
+    private func makeHelperThread(_ request: CloneRequest, _ cpu: GuestCPU, _ view: FileSystemContext) -> GuestThread {
         let child = GuestProcess(
             memory: process.memory, files: view, synthetic: process.synthetic,
             actions: request.has(CloneRequest.sighand) ? process.actions : process.actions.copy(),
@@ -159,8 +176,7 @@ extension GuestThread {
 
     /// Two things hold the parent: the host's own CLONE_VFORK until the helper executes the fresh vmrun image or dies, however it
     /// dies; then the notify pipe until that image has loaded its program.
-    private func waitForHelper(_ launch: HelperLaunch) throws(GuestErrno) -> Int {
-        let gate = try Gate()
+    private func waitForHelper(_ launch: HelperLaunch, _ gate: Gate) throws(GuestErrno) -> Int {
         launch.thread.process.notifyDescriptor = gate.writeEnd
         vmrun_set_host_mask(~0)
         let result = launch.run()

@@ -51,7 +51,13 @@ extension GuestThread {
         // A new host thread is like its maker in all that Linux has a thread inherit.
         let mayReuse = !hasOwnTables && !process.hasUnlikeThreads
         if mayReuse, let rested = takeIdleCarrier(leaving: Carrier.resting) { return rested }
-        do throws(MachineFailure) { return try Carrier(process.makeCPU()) } catch {
+        do throws(MachineFailure) {
+            let cpu = try process.makeCPU()
+            do throws(MachineFailure) { return try Carrier(cpu) } catch {
+                process.retire(cpu)
+                throw error
+            }
+        } catch {
             // Better an id that was in use a moment ago than no thread.
             guard mayReuse, let idle = takeIdleCarrier(leaving: 0) else { throw .EAGAIN }
             return idle
