@@ -1,7 +1,9 @@
-"""Start and end vmrun again and again, kill members of its sessions at random moments, and look whether anything stays.
+"""Start and end vmrun again and again, kill members of its sessions at random moments, and look whether anything stays. Then let one
+session run spawn storms, threads, mappings, signals, pipes, sockets and locks at once, and look whether each goes on and none fails.
 
-    make soak                          # 1000 rounds of each kind
-    Tests/Tools/soak.py --rounds 30    # what the conformance tests do
+    make soak                                        # 1000 rounds of each kind, then twenty minutes
+    Tests/Tools/soak.py --rounds 30 --seconds 0      # what the conformance tests do
+    Tests/Tools/soak.py --rounds 0 --seconds 60
 
 Prints one line for each kind of round, and what was left behind. Ends with status 1 where something was.
 """
@@ -14,6 +16,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -31,6 +34,21 @@ while :; do
     wait
 done
 """
+#: What runs at once, again and again: fixtures that take no time limits of their own ill.
+MIXED = ["process/storm", "process/fork_mappings", "process/vfork", "process/pipe_ends", "threads/pthreads", "threads/fresh_ids", "threads/futexes",
+         "signals/storm", "memory/remap", "memory/anonymous", "sockets/unix", "sockets/messages", "files/locks"]
+#: One of them, in FOLDER until there is a file `stop`.
+WORKER = """
+work() {
+    while [ ! -e stop ]; do
+        rm -rf "$1.files"; mkdir "$1.files"
+        TMPDIR=$PWD/$1.files "$2" > "$1.out" 2> "$1.err" || { echo "$1 ended with $?"; tail -n 3 "$1.out" "$1.err"; } >> failures
+        echo >> "$1.rounds"
+    done
+}
+"""
+#: How long one round of one may take beside all the others.
+STANDSTILL = 300.0
 SHORT = "echo x > /dev/shm/short; (sleep 0 & wait); /bin/true | cat; exit 7"
 
 
@@ -189,9 +207,67 @@ def soak(name, round_, options):
     return complaints
 
 
+def mixed(options):
+    """All of MIXED at once in one session, for so many seconds; the complaints."""
+    complaints = []
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        folder = pathlib.Path(name)
+        programs = {fixture.replace("/", "-"): REPOSITORY / "build/fixtures/static-musl" / fixture for fixture in MIXED}
+        script = WORKER + "".join(f"work {title} {path} &\n" for title, path in programs.items()) + "wait\n"
+        before = Machine.descriptors(), Machine.segments(), Machine.shared_pages()
+        process = subprocess.Popen([str(options.vmrun), "/bin/sh", "-c", script], cwd=folder, stdin=subprocess.DEVNULL)
+        rounds, seen, sizes = dict.fromkeys(programs, 0), dict.fromkeys(programs, time.monotonic()), []
+        began = time.monotonic()
+        end = began + options.seconds
+        while time.monotonic() < end and process.poll() is None and not complaints:
+            time.sleep(1)
+            sizes.append(resident(process.pid))
+            for title in programs:
+                file = folder / f"{title}.rounds"
+                done = file.stat().st_size if file.exists() else 0
+                if done > rounds[title]:
+                    rounds[title], seen[title] = done, time.monotonic()
+                elif time.monotonic() - seen[title] > STANDSTILL:
+                    complaints.append(f"{title} stands still after {done} rounds")
+        if process.poll() is not None:
+            complaints.append(f"the session ended with {process.returncode}")
+        (folder / "stop").touch()
+        try:
+            process.wait(0 if complaints else STANDSTILL)
+        except subprocess.TimeoutExpired:
+            if not complaints:
+                complaints.append("does not come to its end")
+            process.kill()
+        left = kill_all(SECONDS) if complaints else reap()
+        complaints += [f"process {pid} {text} stayed" for pid, text in left.items()]
+        process.returncode = process.returncode or 0
+        if (folder / "failures").exists():
+            complaints += (folder / "failures").read_text(errors="replace").splitlines()[:40]
+    early = sizes[len(sizes) // 4: len(sizes) // 2]
+    if early and max(sizes[-3:]) > max(early) + 4096:
+        complaints.append(f"the first process grew from {max(early)} to {sizes[-1]} KiB")
+    if (Machine.descriptors(), Machine.segments()) != before[:2]:
+        complaints.append("descriptors or System V segments stayed")
+    if Machine.shared_pages() > before[2] + 4096 and not options.others:
+        complaints.append(f"{Machine.shared_pages() - before[2]} KiB more shared memory than before")
+    print(f"all at once: {sum(rounds.values())} rounds in {time.monotonic() - began:.0f} s (least {min(rounds.values())}, "
+          f"{min(rounds, key=rounds.get)}), {len(complaints)} complaints", flush=True)
+    return complaints
+
+
+def resident(pid):
+    """KiB of a process's memory, 0 where it is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:")), 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=1200, help="of everything at once; 0: not at all")
     parser.add_argument("--vmrun", type=pathlib.Path, default=REPOSITORY / "build/vmrun")
     parser.add_argument("--root", type=pathlib.Path, default=REPOSITORY / "build/roots/busybox")
     parser.add_argument("--seed", type=int, default=None, help="the random numbers' beginning")
@@ -200,7 +276,11 @@ def main():
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     random.seed(seed)
     Machine.become_subreaper()
-    complaints = soak("start and exit", start_and_exit, options) + soak("spawn and kill", spawn_and_kill, options)
+    complaints = []
+    if options.rounds:
+        complaints += soak("start and exit", start_and_exit, options) + soak("spawn and kill", spawn_and_kill, options)
+    if options.seconds:
+        complaints += mixed(options)
     for complaint in complaints:
         print(complaint)
     if complaints:
