@@ -20,7 +20,7 @@ export PREFIX DESTDIR ZSH_COMPLETIONS
 # `make run CMD='for i in 1 2; do echo $i; done'` must reach the guest's shell as it was typed.
 export RUN_COMMAND := $(value CMD)
 
-.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs test-docs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
+.PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls fuzz test-faults unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs test-docs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
 
 all: build/vmrun command-docs ## build the release binary build/vmrun and its manual page (the default)
 
@@ -62,11 +62,18 @@ bench-tools: setup
 bench-peers: bench-tools
 	@for package in proot qemu-user bubblewrap user-mode-linux runsc; do Tests/Tools/setup.sh $$package || true; done
 
-soak: build/vmrun build/roots/busybox ## 1000 rounds of start/exit and of spawn/kill leave nothing behind; ARGS='--rounds N'
+soak: build/vmrun build/roots/busybox fixtures ## 1000 rounds of start/exit and of spawn/kill, then 20 minutes of everything at once; ARGS='--rounds N --seconds N'
 	@$(PYTHON) Tests/Tools/soak.py $(ARGS)
 
 fuzz-calls: build/vmrun fixtures ## half an hour of random system calls by hostile programs; ARGS='--seconds N'
 	@$(PYTHON) Tests/Tools/fuzz_calls.py $(ARGS)
+
+fuzz: swift setup ## libFuzzer on the readers of ELF files, exec plans, hand-overs, options and paths; ARGS='--seconds N TARGET...'
+	@VMRUN_FUZZ=1 $(SWIFT) build -c release --scratch-path .build/fuzz --product fuzz >&2
+	@$(PYTHON) Tests/Tools/fuzz.py --fuzzer .build/fuzz/release/fuzz $(ARGS)
+
+test-faults: build/vmrun-faults fixtures ## every host call that vmrun makes fails in turn; ARGS='-k NAME --only CALL -v'
+	@$(PYTHON) Tests/Tools/faults.py $(ARGS)
 
 conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
@@ -150,13 +157,18 @@ deb: all ## build/vmrun_VERSION_ARCHITECTURE.deb
 	@docs/packaging/build_deb.sh build
 
 clean: ## remove everything that was built (not the cached roots)
-	rm -rf build .build/embedded .build/aarch64 $(UNIT_SCRATCH)
+	rm -rf build .build/embedded .build/faults .build/fuzz .build/aarch64 $(UNIT_SCRATCH)
 
 # SwiftPM decides what is out of date, so both products are always asked for. What it says goes to
 # stderr: `make run CMD=...` prints only what the guest prints.
 build/vmrun: swift setup
 	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product vmrun >&2
 	@Tests/Tools/install_release.sh .build/embedded/release/vmrun $@
+
+# The same with host calls that can be made to fail.
+build/vmrun-faults: swift setup
+	@VMRUN_FAULTS=1 VMRUN_EMBEDDED=1 $(SWIFT) build -c release --disable-local-rpath --scratch-path .build/faults --product vmrun >&2
+	@Tests/Tools/install_release.sh .build/faults/release/vmrun $@
 
 # C library and headers are those of Debian's cross packages; libelf is that of its arm64 packages, unpacked beside the build.
 build/vmrun-aarch64: swift build/aarch64

@@ -10,9 +10,15 @@ let embedded = Context.environment["VMRUN_EMBEDDED"] == "1"
 let aarch64Libraries = Context.environment["VMRUN_AARCH64"]
 let aarch64Headers = ["/usr/aarch64-linux-gnu/include", "\(Context.packageDirectory)/build/aarch64/usr/include"]
 
+// VMRUN_FAULTS=1 builds a vmrun whose host calls can be made to fail, for Tests/Tools/faults.py.
+let injectsFaults = Context.environment["VMRUN_FAULTS"] == "1"
+
+// VMRUN_FUZZ=1 adds the program that libFuzzer runs, and has all modules count what they execute. No tests then: it shares their sources.
+let isFuzzed = Context.environment["VMRUN_FUZZ"] == "1"
+
 let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
-] + (aarch64Libraries != nil ? [
+] + (isFuzzed ? [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])] : []) + (injectsFaults ? [.unsafeFlags(["-Xcc", "-DVMRUN_FAULTS"])] : []) + (aarch64Libraries != nil ? [
     .unsafeFlags(aarch64Headers.flatMap { ["-Xcc", "-isystem", "-Xcc", $0] }),
 ] : []) + (embedded ? [
     .enableExperimentalFeature("Embedded"),
@@ -28,7 +34,7 @@ let swiftSettings: [SwiftSetting] = [
 let cSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]),
-] + (embedded ? [.define("VMRUN_OWN_HEAP")] : []) + (aarch64Libraries != nil ? [
+] + (embedded ? [.define("VMRUN_OWN_HEAP")] : []) + (injectsFaults ? [.define("VMRUN_FAULTS")] : []) + (aarch64Libraries != nil ? [
     .unsafeFlags(["--target=aarch64-linux-gnu", "-fPIE"] + aarch64Headers.flatMap { ["-isystem", $0] }),
 ] : [])
 
@@ -94,7 +100,15 @@ var targets: [Target] = [
         name: "command-docs", dependencies: ["CommandLineOptions", "CShim"], swiftSettings: swiftSettings, linkerSettings: staticLink),
 ]
 
-if !embedded {
+if isFuzzed {
+    targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["CommandLineOptions", "CShim", "GuestImage", "GuestMemory", "Host", "LinuxABI", "Process", "Sysroot"],
+            path: "Tests", sources: ["Fuzz/FuzzTargets.swift", "GuestImageTests/Support.swift", "SysrootTests/Support.swift"],
+            swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+} else if !embedded {
     targets += [
         tests("HostTests", ["Host", "CShim"]),
         tests("SysrootTests", ["Sysroot", "Host", "LinuxABI", "CShim"]),
@@ -118,6 +132,6 @@ let package = Package(
         .executable(name: "vmrun", targets: ["vmrun"]),
         .executable(name: "syscall-docs", targets: ["syscall-docs"]),
         .executable(name: "command-docs", targets: ["command-docs"]),
-    ],
+    ] + (isFuzzed ? [.executable(name: "fuzz", targets: ["fuzz"])] : []),
     targets: targets,
     swiftLanguageModes: [.v5])

@@ -41,12 +41,18 @@ void vmrun_thread_attach(struct vmrun_thread *thread)
 
 long vmrun_fork(void)
 {
+    long fault = vmrun_injected_fault(VMRUN_FAULT_FORK, 0);
+    if (fault)
+        return fault;
     pid_t pid = fork();
     return pid < 0 ? -errno : pid;
 }
 
 long vmrun_clone_helper(int (*body)(void *), void *stack_top, int flags, void *argument)
 {
+    long fault = vmrun_injected_fault(VMRUN_FAULT_HELPER, 0);
+    if (fault)
+        return fault;
     int pid = clone(body, stack_top, flags, argument);
     return pid < 0 ? -errno : pid;
 }
@@ -66,6 +72,9 @@ static void *start_routine(void *opaque)
 
 long vmrun_start_thread(void (*body)(void *), void *argument, uint64_t stack_size)
 {
+    long fault = vmrun_injected_fault(VMRUN_FAULT_THREAD, 0);
+    if (fault)
+        return fault;
     struct start *start = malloc(sizeof *start);
     if (!start)
         return -ENOMEM;

@@ -5,6 +5,7 @@
 #include "vmrun_arguments.h"
 #include "vmrun_atomic.h"
 #include "vmrun_copy.h"
+#include "vmrun_faults.h"
 #include "vmrun_heap.h"
 #include "vmrun_kvm.h"
 #include "vmrun_paths.h"

@@ -4,9 +4,14 @@
 
 #include <stdint.h>
 
-/// The host system call `number`; returns the kernel's own result: a value, or -errno in -4095...-1.
+#include "vmrun_faults.h"
+
+/// The host system call `number`, where no fault is injected in its place; returns the kernel's own result: a value, or -errno in -4095...-1.
 static inline long vmrun_syscall(long number, long a0, long a1, long a2, long a3, long a4, long a5)
 {
+    long fault = vmrun_injected_fault(number, a1);
+    if (fault)
+        return fault;
 #if defined(__x86_64__)
     register long r10 __asm__("r10") = a3;
     register long r8 __asm__("r8") = a4;
