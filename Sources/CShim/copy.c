@@ -60,12 +60,21 @@ uintptr_t vmrun_copy_slow_path(uintptr_t ip)
 
 // What the assembly goes on with where a fault would be deadly. The kernel's own copy between two ranges of one process
 // touches the local range as read(2) and write(2) do: it grows stacks and answers EFAULT. So the guest's is the local one.
+enum { MOST_TRIES = 10000 };
+
 static size_t transfer(long call, const void *own, const void *guest, size_t length)
 {
     const struct vmrun_thread *thread = vmrun_thread_self();
     long self = thread ? thread->tid : vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
     struct iovec local = {(void *)guest, length}, remote = {(void *)own, length};
-    long done = vmrun_syscall(call, self, (long)&local, 1, (long)&remote, 1, 0);
+    long done;
+    // What the kernel lacks is memory for its own lists, a moment long.
+    for (int tries = 0;; tries++) {
+        done = vmrun_syscall(call, self, (long)&local, 1, (long)&remote, 1, 0);
+        if (done != -ENOMEM || tries == MOST_TRIES)
+            break;
+        vmrun_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
     if (done == -EPERM || done == -ENOSYS) {
         // A sandbox around vmrun forbids it. Most copies do not fault.
         if (call == SYS_process_vm_readv)

@@ -98,6 +98,8 @@ static unsigned class_of(size_t size)
 
 static void *map(size_t size)
 {
+    if (vmrun_injected_fault(VMRUN_FAULT_HEAP, 0))
+        return NULL;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
@@ -215,14 +217,21 @@ void *vmrun_heap_resize(void *memory, size_t size)
 }
 
 #ifdef VMRUN_OWN_HEAP
-// In place of libc's, for everything that is linked into vmrun.
+// In place of libc's, for everything that is linked into vmrun. Embedded Swift takes what it gets for memory, NULL too, and an offset from
+// NULL is an address of the guest's: so where the host has no memory the process ends.
+static void *or_end(void *memory)
+{
+    if (!memory) {
+        static const char text[] = "vmrun: the host has no memory left for vmrun itself\n";
+        vmrun_syscall(SYS_write, 2, (long)text, sizeof text - 1, 0, 0, 0);
+        vmrun_syscall(SYS_exit_group, 125, 0, 0, 0, 0, 0);
+    }
+    return memory;
+}
 
 void *malloc(size_t size)
 {
-    void *memory = vmrun_heap_allocate(size);
-    if (!memory)
-        errno = ENOMEM;
-    return memory;
+    return or_end(vmrun_heap_allocate(size));
 }
 
 void free(void *memory)
@@ -237,24 +246,17 @@ void *calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    void *memory = malloc(total);
-    return memory ? memset(memory, 0, total) : NULL;
+    return memset(malloc(total), 0, total);
 }
 
 void *realloc(void *memory, size_t size)
 {
-    void *other = vmrun_heap_resize(memory, size);
-    if (!other)
-        errno = ENOMEM;
-    return other;
+    return or_end(vmrun_heap_resize(memory, size));
 }
 
 void *memalign(size_t alignment, size_t size)
 {
-    void *memory = vmrun_heap_allocate_aligned(alignment, size);
-    if (!memory)
-        errno = ENOMEM;
-    return memory;
+    return or_end(vmrun_heap_allocate_aligned(alignment, size));
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
@@ -264,8 +266,8 @@ void *aligned_alloc(size_t alignment, size_t size)
 
 int posix_memalign(void **memory, size_t alignment, size_t size)
 {
-    *memory = vmrun_heap_allocate_aligned(alignment, size);
-    return *memory ? 0 : ENOMEM;
+    *memory = memalign(alignment, size);
+    return 0;
 }
 
 size_t malloc_usable_size(void *memory)

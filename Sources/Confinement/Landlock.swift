@@ -78,27 +78,30 @@ public struct Landlock: ~Copyable {
     deinit { Host.close(descriptor) }
 
     /// Allows `rights` to a file, or to a directory and all below it. What is not there is left out.
-    public func allow(_ rights: FileRights, path: [UInt8]) {
+    public func allow(_ rights: FileRights, path: [UInt8]) throws(Confinement.Refusal) {
         let opened = (path + [0]).withUnsafeBytes {
             Host.raw(Int32(SYS_openat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), Int(O_CLOEXEC) | VMRUN_O_PATH)
         }
-        guard opened >= 0 else { return }
-        allow(rights, descriptor: Int32(truncatingIfNeeded: opened))
-        Host.close(Int32(truncatingIfNeeded: opened))
+        if [ENOENT, ENOTDIR, EACCES].contains(where: { opened == -Int($0) }) { return }
+        try Confinement.check(opened)
+        defer { Host.close(Int32(truncatingIfNeeded: opened)) }
+        try allow(rights, descriptor: Int32(truncatingIfNeeded: opened))
     }
 
     /// The same of what a descriptor leads to. Pipes, sockets and their like have no place in a tree, and need no rule.
-    public func allow(_ rights: FileRights, descriptor target: Int32) {
+    public func allow(_ rights: FileRights, descriptor target: Int32) throws(Confinement.Refusal) {
         guard let status = Host.status(of: target) else { return }
         let isDirectory = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR)
         let given = rights.intersection(handled).intersection(isDirectory ? .all : .ofFiles)
         if given.isEmpty { return }
         // struct landlock_path_beneath_attr is packed.
-        withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { rule in
+        let result = withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { rule in
             rule.storeBytes(of: given.rawValue, as: UInt64.self)
             rule.storeBytes(of: target, toByteOffset: 8, as: Int32.self)
-            _ = Host.raw(Int32(SYS_landlock_add_rule), Int(descriptor), Self.pathBeneath, Int(bitPattern: rule.baseAddress), 0)
+            return Host.raw(Int32(SYS_landlock_add_rule), Int(descriptor), Self.pathBeneath, Int(bitPattern: rule.baseAddress), 0)
         }
+        // What is in no tree: sockets, files without a name.
+        if result != -Int(EBADFD) { try Confinement.check(result) }
     }
 
     /// From here on. Needs `Confinement.renouncePrivileges`, or CAP_SYS_ADMIN.

@@ -89,20 +89,18 @@ public enum InternalDescriptors {
         let directory = "/proc/thread-self/fd".withCString {
             Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_DIRECTORY | O_CLOEXEC))
         }
-        guard directory >= 0 else {
-            for descriptor in 0..<base { closeIfMarked(descriptor) }
-            return
-        }
-        let listing = adopt(Int32(directory))
-        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+        let listing = directory < 0 ? -1 : adopt(Int32(directory))
+        let isWhole = withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while true {
                 let count = Host.raw(
                     Int32(SYS_getdents64), Int(listing), Int(bitPattern: buffer.baseAddress), buffer.count)
-                guard count > 0 else { return }
+                guard count > 0 else { return count == 0 }
                 forEachNumber(in: UnsafeRawBufferPointer(rebasing: buffer[..<count]), closeIfMarked)
             }
         }
-        Host.close(listing)
+        if listing >= 0 { Host.close(listing) }
+        // None may stay, whatever the host lacks.
+        if !isWhole { for descriptor in 0..<base { closeIfMarked(descriptor) } }
     }
 
     /// The names that are numbers, in records of getdents64(2): inode and offset, length at 16, name at 19.

@@ -25,9 +25,13 @@ public enum Message {
         }
     }
 
+    /// What is to be done before a failure ends the process. Set while there is one thread.
+    nonisolated(unsafe) public static var beforeFailing: (() -> Void)?
+
     /// Says what went wrong and ends the whole process.
     public static func fail(_ text: String, status: Int32 = 125) -> Never {
         error(text)
+        beforeFailing?()
         while true { _ = Host.raw(Int32(SYS_exit_group), Int(status)) }
     }
 }

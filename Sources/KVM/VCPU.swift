@@ -16,13 +16,17 @@ public final class VCPU {
         if adopted < 0 { throw HostError(EMFILE) }
         descriptor = adopted
         runSize = vm.system.runSize
-        let address = try Host.call(
-            Int32(SYS_mmap), 0, runSize, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED), Int(descriptor), 0)
-        guard let run = UnsafeMutablePointer<kvm_run>(bitPattern: address) else { throw HostError(ENOMEM) }
+        let address = Host.raw(
+            Int32(SYS_mmap), 0, runSize, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED), Int(adopted), 0)
+        guard address > 0, let run = UnsafeMutablePointer<kvm_run>(bitPattern: address) else {
+            // A class whose initialiser throws before every member is set runs no deinit.
+            Host.close(adopted)
+            throw HostError(Int32(truncatingIfNeeded: -address))
+        }
         self.run = run
         // A fork child makes its own vCPUs.
         _ = Host.raw(Int32(SYS_madvise), address, runSize, Int(MADV_DONTFORK))
-        if vm.hasInterruptController && id != 0 { makeRunnable() }
+        if vm.hasInterruptController && id != 0 { try makeRunnable() }
     }
 
     /// Enters the guest once.
@@ -52,15 +56,18 @@ public final class VCPU {
     /// A vCPU ioctl that takes a pointer.
     @inline(__always)
     public func control<Value>(_ request: UInt, _ value: inout Value) throws(HostError) {
-        let result = withUnsafeMutablePointer(to: &value) {
-            Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(request), $0.argument)
-        }
+        var result: Int
+        repeat {
+            result = withUnsafeMutablePointer(to: &value) {
+                Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(request), $0.argument)
+            }
+        } while result == -Int(EINTR)
         if result < 0 { throw HostError(Int32(-result)) }
     }
 
     /// A vCPU ioctl on raw memory.
     public func control(_ request: UInt, _ pointer: UnsafeMutableRawPointer) throws(HostError) {
-        try Host.call(Int32(SYS_ioctl), Int(descriptor), Int(request), pointer.argument)
+        try Host.call(Int32(SYS_ioctl), Int(descriptor), Int(request), pointer.argument, retryOnInterrupt: true)
     }
 
     /// In a fork child: descriptor and mapping are gone already, and their numbers may be somebody else's.

@@ -24,10 +24,12 @@ public final class VirtualMachine {
     ) throws(HostError) {
         var region = kvm_userspace_memory_region(
             slot: slot, flags: 0, guest_phys_addr: guestPhysical, memory_size: size, userspace_addr: host)
-        let result = withUnsafeMutablePointer(to: &region) {
-            Host.raw(
-                Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_SET_USER_MEMORY_REGION), $0.argument)
-        }
+        var result: Int
+        repeat {
+            result = withUnsafeMutablePointer(to: &region) {
+                Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_SET_USER_MEMORY_REGION), $0.argument)
+            }
+        } while result == -Int(EINTR)
         if result < 0 { throw HostError(Int32(-result)) }
     }
 

@@ -30,14 +30,16 @@ public final class ProgramFiles: ProgramOpener {
     static func admit(_ descriptor: Int32) throws(GuestErrno) -> Int32 {
         let own = InternalDescriptors.adopt(descriptor)
         if own < 0 { throw .EMFILE }
-        let isRegular = Host.status(of: own).map { $0.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) } ?? false
+        var status = stat()
+        let found = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(own), $0.argument) }
+        let isRegular = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
         // By the effective ids, as exec checks.
         let allowed = "".withCString {
             Host.raw(Int32(SYS_faccessat2), Int(own), $0.argument, Int(X_OK), Int(VMRUN_AT_EMPTY_PATH | VMRUN_AT_EACCESS))
         }
         guard isRegular, allowed == 0 else {
-            _ = Host.raw(Int32(SYS_close), Int(own))
-            throw .EACCES
+            Host.close(own)
+            throw found < 0 ? GuestErrno(Int32(-found)) : isRegular ? GuestErrno(Int32(-allowed)) : .EACCES
         }
         // A read lease is what the kernel refuses for a file that somebody has open for writing, whoever it is. Only owners
         // may ask; for others' files the answer stays unknown and the program runs.

@@ -78,6 +78,7 @@ public enum ProcessStart {
         thread.prepareAnswers()
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)
+        Message.beforeFailing = nil
         if program.interpreter != nil { thread.expectCalls() }
         process.releaseVforkParent()
         Watchdog.start(process, isNew: !plan.isReplacement)

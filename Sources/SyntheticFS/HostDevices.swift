@@ -11,18 +11,18 @@ struct HostDevices {
     let sharedMemory: UInt64
     let system: UInt64
 
+    /// Ends the process where the host does not tell: what is not known for the host's would be shown to the guest as it is.
     init() {
         var name: (UInt8, UInt8) = (0x76, 0)
         let descriptor = withUnsafeMutablePointer(to: &name) {
             Host.raw(Int32(SYS_memfd_create), $0.argument, HostFlags.MFD_CLOEXEC)
         }
-        var device: UInt64 = 0
-        if descriptor >= 0 {
-            let own = Int32(truncatingIfNeeded: descriptor)
-            if let status = Host.status(of: own) { device = UInt64(status.st_dev) }
-            HostFile.close(own)
+        let own = Int32(truncatingIfNeeded: descriptor)
+        guard own >= 0, let status = Host.status(of: own) else {
+            Message.fail("the host gives no memory file (errno \(-min(own, 0)))")
         }
-        anonymous = device
+        HostFile.close(own)
+        anonymous = UInt64(status.st_dev)
         proc = Self.device("/proc")
         dev = Self.device("/dev")
         terminals = Self.device("/dev/pts")
@@ -33,9 +33,9 @@ struct HostDevices {
     /// 0, which no file system has, where the host does not have the directory.
     private static func device(_ path: StaticString) -> UInt64 {
         var found = stat()
-        return withUnsafeMutablePointer(to: &found) {
-            HostFile.status([UInt8](path), into: $0) == 0 ? UInt64($0.pointee.st_dev) : 0
-        }
+        let result = withUnsafeMutablePointer(to: &found) { HostFile.status([UInt8](path), into: $0) }
+        if result == -Int(ENOMEM) { Message.fail("the host does not say what \(path.description) is (errno \(-result))") }
+        return result == 0 ? UInt64(found.st_dev) : 0
     }
 
     func contains(_ device: UInt64) -> Bool {

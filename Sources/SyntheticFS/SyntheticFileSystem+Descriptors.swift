@@ -100,6 +100,7 @@ extension SyntheticFileSystem {
         let created = HostFile.withPath(name) { Host.raw(Int32(SYS_memfd_create), $0, HostFlags.MFD_CLOEXEC) }
         guard created >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -created)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: created))
+        guard writer >= 0 else { throw .EMFILE }
         defer { HostFile.close(writer) }
         let kept = O_ACCMODE | O_CLOEXEC | O_NONBLOCK | O_APPEND | HostFlags.O_PATH
         let descriptor = try guestDescriptor(HostFile.open(HostFile.descriptorPath(writer), flags: flags & kept))
@@ -154,6 +155,7 @@ extension SyntheticFileSystem {
         let opened = HostFile.open(HostFile.descriptorPath(copy), flags: O_RDWR | O_CLOEXEC)
         guard opened >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -opened)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: opened))
+        guard writer >= 0 else { throw .EMFILE }
         defer { HostFile.close(writer) }
         try replaceContent(writer, content)
     }

@@ -207,9 +207,9 @@ extension FileSystemContext {
         guard case .descriptor(let descriptor) = object else { throw .EACCES }
         defer { Host.close(descriptor) }
         var status = stat()
-        guard HostObject.read(descriptor, &status), status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
-            throw .EACCES
-        }
+        let found = HostObject.query(descriptor, &status)
+        if found < 0 { throw GuestErrno(Int32(-found)) }
+        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else { throw .EACCES }
         let result = reopen(descriptor, flags: Int(O_RDONLY | O_CLOEXEC), mode: 0, attention: nil)
         guard result >= 0 else { throw GuestErrno(Int32(-result)) }
         return Int32(result)

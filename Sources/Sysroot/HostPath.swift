@@ -99,12 +99,15 @@ enum HostObject {
     }
 
     /// fstat(2) of any descriptor, O_PATH ones included.
-    static func read(_ descriptor: Int32, _ status: inout stat) -> Bool {
+    static func read(_ descriptor: Int32, _ status: inout stat) -> Bool { query(descriptor, &status) == 0 }
+
+    /// The same: 0 or -errno.
+    static func query(_ descriptor: Int32, _ status: inout stat) -> Int {
         withUnsafeMutablePointer(to: &status) { status in
             HostPath.withStaticPath("") { empty in
                 Host.raw(
                     Int32(SYS_newfstatat), Int(descriptor), empty.argument, status.argument, VMRUN_AT_EMPTY_PATH)
-            } == 0
+            }
         }
     }
 }

@@ -38,31 +38,32 @@ enum HostConfinement {
             let rules = try Landlock(
                 handling: hasRoot ? .all : [.execute, .move], scopes: network == .none ? [.signals, .abstractNames] : .signals,
                 version: version)
-            rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
-            if hasRoot { allowView(view, sharedMemory, rules) }
+            try rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
+            if hasRoot { try allowView(view, sharedMemory, rules) }
             // Where from and where to is said by the rights to remove and to make; and nothing gains rights by being moved.
-            rules.allow(.move, path: [UInt8(ascii: "/")])
+            try rules.allow(.move, path: [UInt8(ascii: "/")])
             try rules.enforce()
         } catch {
             // Sixteen of them are inside each other already, or a sandbox around vmrun forbids it.
-            return
+            if error.errno == E2BIG || error.errno == EPERM || error.errno == EACCES { return }
+            Message.fail("the host does not bind vmrun's files (errno \(error.errno)); --no-confine does without")
         }
     }
 
-    private static func allowView(_ view: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) {
+    private static func allowView(_ view: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) throws(Confinement.Refusal) {
         let all: FileRights = [.read, .change]
         // By descriptors: a user that was changed to may not get there by name.
-        if let root = view.descriptors.first { rules.allow(all, descriptor: root) }
+        if let root = view.descriptors.first { try rules.allow(all, descriptor: root) }
         for (bind, descriptor) in zip(view.binds, view.descriptors.suffix(view.binds.count)) {
-            rules.allow(bind.readOnly ? .read : all, descriptor: descriptor)
+            try rules.allow(bind.readOnly ? .read : all, descriptor: descriptor)
         }
-        if view.hostFallback { rules.allow(.read, path: [UInt8(ascii: "/")]) }
-        for entry in ownPlaces { rules.allow(entry.rights, path: entry.path.withUTF8Buffer { Array($0) }) }
-        if let sharedMemory { rules.allow(all, path: sharedMemory) }
+        if view.hostFallback { try rules.allow(.read, path: [UInt8(ascii: "/")]) }
+        for entry in ownPlaces { try rules.allow(entry.rights, path: entry.path.withUTF8Buffer { Array($0) }) }
+        if let sharedMemory { try rules.allow(all, path: sharedMemory) }
         // What vmrun was given: it can be opened again by way of /proc/self/fd.
         let own = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
         for descriptor in HostProcesses.descriptors(of: own) where !InternalDescriptors.contains(descriptor) {
-            rules.allow(all, descriptor: descriptor)
+            try rules.allow(all, descriptor: descriptor)
         }
     }
 

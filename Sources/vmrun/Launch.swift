@@ -46,6 +46,8 @@ enum Launch {
         var plan = ExecPlan()
         chooseUser(options, files, session, &plan)
         synthetic.sharedMemory.make()
+        // While the session has nobody else.
+        Message.beforeFailing = { synthetic.sharedMemory.release() }
         enterWorkingDirectory(options, files)
 
         let environment = guestEnvironment(options)

@@ -10,6 +10,6 @@ enum MachineType {
 }
 
 extension VCPU {
-    func makeRunnable() {}
+    func makeRunnable() throws(HostError) {}
 }
 #endif

@@ -27,11 +27,9 @@ enum MachineType {
 
 extension VCPU {
     /// With an interrupt controller all vCPUs but the first wait for another one to start them.
-    func makeRunnable() {
+    func makeRunnable() throws(HostError) {
         var state = kvm_mp_state(mp_state: UInt32(KVM_MP_STATE_RUNNABLE))
-        withUnsafeMutablePointer(to: &state) {
-            _ = Host.raw(Int32(SYS_ioctl), Int(descriptor), Int(VMRUN_KVM_SET_MP_STATE), $0.argument)
-        }
+        try control(VMRUN_KVM_SET_MP_STATE, &state)
     }
 }
 #endif

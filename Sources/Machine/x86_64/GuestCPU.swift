@@ -97,6 +97,7 @@ public final class GuestCPU {
         system.ldt.unusable = 1
         system.cr4 = machine.features.wantedCR4
         do throws(HostError) { try vcpu.control(VMRUN_KVM_SET_SREGS, &system) } catch {
+            guard error.number == EINVAL else { throw error }
             system.cr4 = machine.features.guaranteedCR4
             try vcpu.control(VMRUN_KVM_SET_SREGS, &system)
         }
