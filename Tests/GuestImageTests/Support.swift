@@ -237,3 +237,17 @@ func failure(
         return error
     }
 }
+
+private let identity = StartContext.Identity(uid: 1, euid: 2, gid: 3, egid: 4)
+
+func context(offset: UInt64 = 0) -> StartContext {
+    var host = HostAuxiliaryValues()
+    host.hwcap = 0x1234
+    host.hwcap2 = 2
+    host.minimalSignalStack = 3376
+    host.rseqFeatureSize = 28
+    host.rseqAlign = 32
+    return StartContext(
+        identity: identity, vdso: 0x7fff_0000, host: host,
+        randomness: StartRandomness(bytes: (0x1122_3344_5566_7788, 0x99aa_bbcc_ddee_ff00), stackOffset: offset))
+}
