@@ -105,7 +105,7 @@ if isFuzzed {
         .executableTarget(
             name: "fuzz",
             dependencies: ["CommandLineOptions", "CShim", "GuestImage", "GuestMemory", "Host", "LinuxABI", "Process", "Sysroot"],
-            path: "Tests", sources: ["Fuzz/FuzzTargets.swift", "GuestImageTests/Support.swift", "SysrootTests/Support.swift"],
+            path: "Tests", sources: ["Fuzz/FuzzTargets.swift", "GuestImageTests/Support.swift", "SysrootTests/TestTree.swift"],
             swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
 } else if !embedded {

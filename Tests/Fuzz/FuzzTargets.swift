@@ -87,7 +87,7 @@ private enum Target {
         let link = tree.root + "/d/link"
         unlink(link)
         if parts.count > 1, !parts[1].isEmpty, !parts[1].contains(0) {
-            _ = (parts[1] + [0]).withUnsafeBytes { symlink($0.bindMemory(to: CChar.self).baseAddress, link) }
+            symlink(String(decoding: parts[1], as: UTF8.self), link)
         }
         guard let descriptor = try? files.openForReading(parts[0]) else { return }
         var status = stat()
