@@ -67,7 +67,8 @@ var targets: [Target] = [
     .systemLibrary(name: "CLibElf"),
     module("Host", ["CShim"]),
     module("KVM", ["CShim", "Host"]),
-    module("Confinement", ["CShim", "Host"]),
+    module("Seccomp", []),
+    module("Confinement", ["CShim", "Host", "Seccomp"]),
     module("LinuxABI", ["CShim"]),
     module("GuestMemory", ["CShim", "Host", "LinuxABI"]),
     module("GuestImage", ["CShim", "CLibElf", "Host", "LinuxABI", "GuestMemory"]),
@@ -77,12 +78,12 @@ var targets: [Target] = [
     module("SyntheticFS", ["CShim", "FakeRoot", "Host", "LinuxABI", "Sysroot"]),
     module("FakeRoot", ["CShim", "Host", "LinuxABI"]),
     module("Process", [
-        "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
+        "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
         "SyntheticFS",
     ]),
     module("Syscalls", [
-        "CShim", "Confinement", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot", "SyntheticFS",
-        "Process",
+        "CShim", "Confinement", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
+        "SyntheticFS", "Process",
     ]),
     module("CommandLineOptions", []),
     module("RootDirectory", ["CShim", "GuestImage", "Host"]),
@@ -121,7 +122,8 @@ if isFuzzed {
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
-        tests("ConfinementTests", ["Confinement", "KVM", "LinuxABI", "Syscalls", "Host", "CShim"]),
+        tests("SeccompTests", ["Seccomp"]),
+        tests("ConfinementTests", ["Confinement", "Seccomp", "KVM", "LinuxABI", "Syscalls", "Host", "CShim"]),
         tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }

@@ -1,5 +1,6 @@
 import CShim
 import Host
+import Seccomp
 
 /// What vmrun gives up before the first guest instruction: for the calling thread, and for all that it will make.
 public enum Confinement {

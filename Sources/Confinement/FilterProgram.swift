@@ -1,11 +1,4 @@
-/// One instruction of a classic BPF program, laid out as struct sock_filter.
-public struct FilterInstruction: BitwiseCopyable, Equatable {
-    public var code: UInt16
-    /// How many instructions a jump skips where its condition holds, and where it does not.
-    public var whenTrue: UInt8 = 0
-    public var whenFalse: UInt8 = 0
-    public var operand: UInt32
-}
+import Seccomp
 
 /// What the filter does with a call of one number, or with one value of an argument.
 public enum FilterVerdict: Equatable {

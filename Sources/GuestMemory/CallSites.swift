@@ -8,16 +8,19 @@ public struct CallSite: Equatable {
         /// `xor %eax, %eax; syscall; cmp $-4096, %rax; ja; ret` and padding, which nobody gets to: there is the jump through the slot, the
         /// *relay*, and the XOR becomes a jump to it.
         case zeroed
+        /// `mov 8(%rsp), %r9; syscall`, as in C libraries' syscall(2), which has the number in a register. Its MOV becomes a jump as that of `moved` does.
+        case loaded
     }
 
     public let form: Form
     public let address: UInt64
+    /// Where the site has it; else that of the call which made it hot.
     public let number: UInt32
     /// What stood in the relay's place.
     private let padding: UInt64
 
     /// Where the call goes on.
-    public var returnAddress: UInt64 { address &+ UInt64(form == .moved ? 7 : 4) }
+    public var returnAddress: UInt64 { address &+ UInt64(form == .zeroed ? 4 : 7) }
     public var relay: UInt64? { form == .zeroed ? address &+ Self.relayOffset : nil }
     /// Behind the last byte that changes.
     var end: UInt64 { form == .zeroed ? address &+ Self.relayOffset &+ 7 : returnAddress }
@@ -32,14 +35,18 @@ public struct CallSite: Equatable {
 
     private static let relayOffset: UInt64 = 13
     private static let zeroedStart: [UInt8] = [0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77]
+    /// `mov %r9, %r8; mov 8(%rsp), %r9`: the MOV before shows that the other one begins where it seems to.
+    private static let loads: [UInt8] = [0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08]
     private static let ret: UInt8 = 0xc3
     /// The NOPs of seven bytes and more that assemblers fill up with.
     private static let paddings: [[UInt8]] = [
         [0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
         [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0],
     ]
+    /// `mov 8(%rsp), %r9`, lowest byte first.
+    public static let load: UInt64 = 0x08_244c_8b4c
     /// How much has to be seen of the text before and behind a call, where the page has it.
-    static let before: UInt64 = 8
+    static let before: UInt64 = 10
     static let behind: UInt64 = 20
 
     /// The site of the call `number` that goes on at `returnAddress`. `text` is what stands there, from `before` bytes before on.
@@ -53,6 +60,8 @@ public struct CallSite: Equatable {
             let padding = Self.padding(text[(call - 2)...].dropFirst(Self.zeroedStart.count + 1))
         {
             (form, address, self.padding) = (.zeroed, returnAddress &- 4, padding)
+        } else if text[..<call].elementsEqual(Self.loads) {
+            (form, address, padding) = (.loaded, returnAddress &- 7, 0)
         } else {
             return nil
         }
@@ -85,7 +94,9 @@ public struct CallSite: Equatable {
 
     /// What makes it the program's own again. Where other processors may be between the two jumps the relay makes the call by itself instead.
     func original(alone: Bool) -> [Bytes] {
-        guard let relay else { return [Bytes(address: address, value: 0xb8 | UInt64(number) << 8, count: 5)] }
+        guard let relay else {
+            return [Bytes(address: address, value: form == .loaded ? Self.load : 0xb8 | UInt64(number) << 8, count: 5)]
+        }
         return [
             Bytes(address: address, value: 0xc031, count: 2),
             alone ? Bytes(address: relay, value: padding, count: 7) : Bytes(address: relay, value: 0xf1eb_c031, count: 4),

@@ -6,6 +6,7 @@ import Host
 import KVM
 import LinuxABI
 import Machine
+import Seccomp
 import Signals
 import SyntheticFS
 import Sysroot
@@ -65,6 +66,8 @@ extension GuestThread {
         plan.descriptorHardLimit = InternalDescriptors.guestHardLimit
         plan.coredumpFilter = process.currentRecord.coredumpFilter
         plan.hasRenouncedPrivileges = hasRenouncedPrivileges
+        plan.seccompMode = filters.mode.rawValue
+        plan.seccompFilters = filters.set?.filters.map { $0.bytes } ?? []
         let placement = HostPlacement.current()
         plan.stackLimit = placement.stackLimit
         plan.personality = placement.personality

@@ -83,6 +83,8 @@ extension GuestThread {
         var record = ProcessStart.record(of: program, state, credentials)
         record.coredumpFilter = old.coredumpFilter
         record.hasRenouncedPrivileges = hasRenouncedPrivileges
+        record.seccompMode = old.seccompMode
+        record.seccompFilters = old.seccompFilters
         record.ignoredSignals = process.actions.ignoredMask
         record.hasExecuted = true
         process.become(record, path: program.executablePath)

@@ -51,6 +51,9 @@ public struct ExecPlan: Equatable {
     public var coredumpFilter: UInt32 = 0
     /// GuestThread.hasRenouncedPrivileges.
     public var hasRenouncedPrivileges = false
+    /// GuestThread.filters: the mode, and of each filter the bytes of its instructions, oldest first.
+    public var seccompMode: UInt8 = 0
+    public var seccompFilters: [[UInt8]] = []
 
     public init() {}
 
@@ -92,6 +95,8 @@ public struct ExecPlan: Equatable {
         writer.put(descriptorHardLimit)
         writer.put(coredumpFilter)
         writer.put(UInt8(hasRenouncedPrivileges ? 1 : 0))
+        writer.put(seccompMode)
+        writer.put(seccompFilters)
         return writer.bytes
     }
 
@@ -112,7 +117,8 @@ public struct ExecPlan: Equatable {
             let parentsSocket = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
-            let coredumpFilter = reader.value(UInt32.self), let hasRenouncedPrivileges = reader.value(UInt8.self), reader.isAtEnd
+            let coredumpFilter = reader.value(UInt32.self), let hasRenouncedPrivileges = reader.value(UInt8.self),
+            let seccompMode = reader.value(UInt8.self), let seccompFilters = reader.list(), reader.isAtEnd
         else { return nil }
         self.executable = executable
         self.interpreter = interpreter
@@ -144,6 +150,8 @@ public struct ExecPlan: Equatable {
         self.descriptorHardLimit = descriptorHardLimit
         self.coredumpFilter = coredumpFilter
         self.hasRenouncedPrivileges = hasRenouncedPrivileges != 0
+        self.seccompMode = seccompMode
+        self.seccompFilters = seccompFilters
     }
 
     // MARK: Hand-over

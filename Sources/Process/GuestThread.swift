@@ -4,6 +4,7 @@ import GuestMemory
 import Host
 import LinuxABI
 import Machine
+import Seccomp
 import Signals
 import SyntheticFS
 import Sysroot
@@ -32,6 +33,8 @@ public final class GuestThread {
     public var credentials: FakeCredentials? { didSet { if let credentials { process.publish(credentials, of: self) } } }
     /// PR_SET_NO_NEW_PRIVS by the guest's own account: on the host it is always set.
     public internal(set) var hasRenouncedPrivileges = false
+    /// What it has confined itself to by seccomp(2).
+    public internal(set) var filters = ThreadFilters()
     /// A view of the file system that this thread shares with nobody (CLONE_FS was not given, or unshared).
     var ownFiles: FileSystemContext?
     /// The thread's view of the file system.

@@ -168,6 +168,7 @@ extension GuestThread {
         if request.has(CloneRequest.vfork) { thread.signals.alternateStack = signals.alternateStack }
         thread.credentials = credentials
         thread.hasRenouncedPrivileges = hasRenouncedPrivileges
+        thread.inheritFilters(self)
         child.threads = [thread]
         if request.has(CloneRequest.files) { process.descriptorKinds.distrust() }
         thread.expectCalls()

@@ -241,7 +241,7 @@ final class Poller {
         withTurn(index) { thread in
             guard let call = thread.cpu.takeCall() else { return }
             found = true
-            guard !isRetired.load(ordering: .relaxed) else { return thread.cpu.answerCall(nil) }
+            guard !isRetired.load(ordering: .relaxed), !thread.isFiltered else { return thread.cpu.answerCall(nil) }
             thread.lastSystemCall = call.number
             host.pointee.served_tid = thread.tid
             let result = process.server.serveForwarded(thread, number: call.number, call.arguments)
@@ -273,6 +273,7 @@ extension GuestThread {
 
     /// Spares a program that begins, or a child, the exits for its first such calls.
     func prepareAnswers() {
+        if isFiltered { return }
         for number in Self.expectedCalls.map({ UInt64($0) }) where cpu.fastPath(of: number) == .remember {
             let result = process.server.serve(self, number: number, SyscallArguments(0, 0, 0, 0, 0, 0))
             if result != VMRUN_ERESTART { cpu.remember(number, result) }
@@ -284,9 +285,16 @@ extension GuestThread {
     func noteServed(_ number: UInt64, _ result: Int) {
         switch cpu.fastPath(of: number) {
         case .exit: break
-        case .remember: if result != VMRUN_ERESTART { cpu.remember(number, result) }
+        case .remember: if result != VMRUN_ERESTART { keepAnswer(number, result) }
         case .forward: noteForwardable()
         }
+    }
+
+    private func keepAnswer(_ number: UInt64, _ result: Int) {
+        cpu.remember(number, result)
+        // Another thread may have bound this one meanwhile. Its own word is read behind what was written above.
+        vmrun_set_bits(&host.pointee.filtered, 0)
+        if isFiltered { cpu.forgetAnswers() }
     }
 
     @inline(__always)
@@ -300,7 +308,7 @@ extension GuestThread {
 
     /// A program begins that makes a row of calls at once, as a dynamic loader does.
     func expectCalls() {
-        guard process.sharedPoller() != nil else { return }
+        guard !isFiltered, process.sharedPoller() != nil else { return }
         callsExpected = Self.callsOfLoader
     }
 

@@ -17,9 +17,15 @@ extension GuestThread {
                 let number = cpu.systemCallNumber
                 lastSystemCall = number
                 if let site = cpu.sampledSite, !process.memory.noteCall(number, behind: site) { cpu.sampleLess() }
-                var result = process.server.serve(self, number: number, cpu.systemCallArguments)
-                if hasEnded { return }
-                noteServed(number, result)
+                var result: Int
+                if isFiltered {
+                    result = serveFiltered(number, cpu.systemCallArguments)
+                    if hasEnded { return }
+                } else {
+                    result = process.server.serve(self, number: number, cpu.systemCallArguments)
+                    if hasEnded { return }
+                    noteServed(number, result)
+                }
                 if handOver != -1 { result = handOver == Self.inPlace ? replaceProgram() : becomeProgram() }
                 if hasContext {
                     hasContext = false

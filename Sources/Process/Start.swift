@@ -75,6 +75,7 @@ public enum ProcessStart {
         thread.attach()
         thread.credentials = credentials
         thread.hasRenouncedPrivileges = plan.hasRenouncedPrivileges
+        guard thread.restoreFilters(plan.seccompMode, plan.seccompFilters) else { Message.fail("the filters of the program before are damaged") }
         thread.prepareAnswers()
         cpu.startProgram(at: state.entry, stackPointer: state.stackPointer)
         expect(state, memory, in: machine)

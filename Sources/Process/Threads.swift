@@ -32,6 +32,7 @@ extension GuestThread {
             process.session.removeThread(process.pid)
             throw failure
         }
+        thread.inheritFilters(self)
         let tid = thread.tid
         if request.stackBase != 0 {
             process.memory.registerStack(thread: tid, stack: request.stackBase, size: request.stackSize)

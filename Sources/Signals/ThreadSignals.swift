@@ -131,19 +131,27 @@ public final class ThreadSignals {
     /// A fault of the guest's own instruction: its handler, or death by it where it is blocked, ignored or default, as the
     /// kernel's force_sig does.
     public func deliverFault(_ cpu: GuestCPU, _ fault: GuestFault) {
-        let action = actions.action(fault.signal)
-        if action.isDefault || action.isIgnored || mask & Self.bit(fault.signal) != 0 {
-            vmrun_die_by_signal(fault.signal)
-        }
-        if action.flags & SignalFlags.resetHandler != 0 { actions.reset(fault.signal) }
         var info = siginfo_t()
         SignalInformation.setFault(&info, fault)
+        force(cpu, fault.signal, &info, fault)
+    }
+
+    /// SIGSYS in the place of a system call, with the force of a fault.
+    public func deliverRefusal(_ cpu: GuestCPU, _ call: RefusedCall) {
+        var info = siginfo_t()
+        SignalInformation.setRefusal(&info, call)
+        force(cpu, SIGSYS, &info, nil)
+    }
+
+    private func force(_ cpu: GuestCPU, _ signal: Int32, _ info: inout siginfo_t, _ fault: GuestFault?) {
+        let action = actions.action(signal)
+        if action.isDefault || action.isIgnored || mask & Self.bit(signal) != 0 { vmrun_die_by_signal(signal) }
+        if action.flags & SignalFlags.resetHandler != 0 { actions.reset(signal) }
         do throws(GuestErrno) {
-            try SignalFrame.push(
-                cpu, self, signal: fault.signal, info: &info, action: action, savedMask: mask, fault: fault)
-            enterHandler(fault.signal, action, mask)
+            try SignalFrame.push(cpu, self, signal: signal, info: &info, action: action, savedMask: mask, fault: fault)
+            enterHandler(signal, action, mask)
         } catch {
-            forceSegmentationFault(cpu, after: fault.signal)
+            forceSegmentationFault(cpu, after: signal)
         }
         release()
     }

@@ -19,8 +19,8 @@ public struct AddressedObject {
 
     private static let pageSize: UInt64 = 4096
     private static let entrySize: UInt64 = 8
-    /// TASK_SIZE: what pagemap ends at.
-    private static let highestAddress: UInt64 = 0x7fff_ffff_f000
+    /// What pagemap ends at.
+    private static let highestAddress = TaskSize.value
     /// What an entry says beyond the frame number, which is the host's own business: soft-dirty, exclusive, write-protected, guard,
     /// file or shared, swapped, present.
     private static let shownBits: UInt64 = ~0 << 55

@@ -79,10 +79,9 @@ struct ProcessStatusText {
             } else if name.equals("NoNewPrivs") {
                 append("NoNewPrivs:\t", decimal: record.hasRenouncedPrivileges ? 1 : 0, to: &output)
             } else if name.equals("Seccomp") {
-                // The filter is vmrun's.
-                append("Seccomp:\t", decimal: 0, to: &output)
+                append("Seccomp:\t", decimal: UInt64(record.seccompMode), to: &output)
             } else if name.equals("Seccomp_filters") {
-                append("Seccomp_filters:\t", decimal: 0, to: &output)
+                append("Seccomp_filters:\t", decimal: UInt64(record.seccompFilters), to: &output)
             } else if name.equals("SigBlk"), let blocked {
                 append("SigBlk:\t", mask: blocked, to: &output)
             } else if name.equals("SigIgn") {

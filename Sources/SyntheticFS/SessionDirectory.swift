@@ -34,6 +34,9 @@ public struct ProcessRecord: BitwiseCopyable {
     public var hasExecuted = false
     /// PR_SET_NO_NEW_PRIVS, as the guest set it; the host's is vmrun's.
     public var hasRenouncedPrivileges = false
+    /// PR_GET_SECCOMP's answer, and how many filters there are. The host's are vmrun's.
+    public var seccompMode: UInt8 = 0
+    public var seccompFilters: UInt16 = 0
     /// MMF_DUMP_FILTER_DEFAULT with the ELF headers, as most kernels are built.
     public static let defaultCoredumpFilter: UInt32 = 0x33
 

@@ -2,6 +2,7 @@ import CShim
 import GuestMemory
 import LinuxABI
 import Process
+import Seccomp
 
 /// Calls about the process or the machine that are several calls in one, or reach further than the guest may.
 enum ControlCalls {
@@ -40,15 +41,14 @@ enum ControlCalls {
             if args.a1 | args.a2 | args.a3 | args.a4 != 0 { throw .EINVAL }
             return thread.hasRenouncedPrivileges ? 1 : 0
         // The host's filter is vmrun's.
-        case .PR_GET_SECCOMP: return 0
+        case .PR_GET_SECCOMP: return Int(thread.filters.mode.rawValue)
 
         case .PR_SET_VMA:
             return thread.hostCall(
                 Int(SYS_prctl), args.a0, args.a1, Forwarding.checked(args.a2, args.a3), args.a3,
                 Forwarding.checked(args.a4, 1))
 
-        // A filter would bind vmrun's own calls.
-        case .PR_SET_SECCOMP: throw .EINVAL
+        case .PR_SET_SECCOMP: return try SeccompCalls.setMode(thread, args)
         // The memory layout that /proc shows is vmrun's to tell.
         case .PR_SET_MM: throw .EPERM
         }

@@ -191,6 +191,7 @@ extension Dispatcher {
         case .clock_settime: return try ControlCalls.clock_settime(thread, arguments)
 
         case .process_vm_readv: return try ProcessMemoryCalls.process_vm_readv(thread, arguments)
+        case .seccomp: return try SeccompCalls.seccomp(thread, arguments)
         case .process_vm_writev: return try ProcessMemoryCalls.process_vm_writev(thread, arguments)
         }
     }

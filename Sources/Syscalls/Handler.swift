@@ -55,6 +55,9 @@ public enum Handler: Equatable {
     case rt_sigaction, rt_sigprocmask, rt_sigreturn, rt_sigpending, rt_sigtimedwait, rt_sigsuspend, sigaltstack
     case kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal, restart_syscall
 
+    // MARK: SeccompCalls
+    case seccomp
+
     // MARK: MachineCalls
     case arch_prctl
 

@@ -1,6 +1,7 @@
 import CShim
 import Confinement
 import LinuxABI
+import Machine
 import Process
 
 /// The host calls that vmrun may make while a guest runs, for its system call filter: what the table can issue, and a few more.
@@ -13,7 +14,7 @@ public enum HostCalls {
     /// - Parameter machineRequests: vmrun's own ioctl(2) requests, the most frequent one first.
     public static func filter(_ network: Network, machineRequests: [UInt32]) -> FilterProgram {
         FilterProgram(
-            architecture: architecture, rules: rules(network, machineRequests),
+            architecture: GuestCPU.auditArchitecture, rules: rules(network, machineRequests),
             frequent: FilterProgram.Frequent(UInt32(SYS_ioctl), argument: 1, value: machineRequests.first ?? 0))
     }
 
@@ -74,7 +75,7 @@ extension SyscallRow {
             .lgetxattr, .llistxattr, .lremovexattr, .fork, .vfork, .clone3, .execveat:
             false
         // By vmrun itself.
-        case .brk, .getcwd, .chdir, .chroot, .sigaltstack, .mlockall, .munlockall, .arch_prctl, .clock_settime: false
+        case .brk, .getcwd, .chdir, .chroot, .sigaltstack, .mlockall, .munlockall, .arch_prctl, .clock_settime, .seccomp: false
         default: true
         }
     }

@@ -7,6 +7,17 @@ enum HostCapabilities {
 
     private static let version: UInt32 = 0x2008_0522
 
+    /// Whether the capability (a number below 32) is effective.
+    static func has(_ capability: UInt32) -> Bool {
+        var header = (version, UInt32(0))
+        var sets: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0)
+        return withUnsafeMutablePointer(to: &header) { header in
+            withUnsafeMutablePointer(to: &sets) { sets in
+                Host.raw(Int32(SYS_capget), header.argument, sets.argument) == 0 && sets.pointee.0 >> capability & 1 != 0
+            }
+        }
+    }
+
     /// Runs `body` while the capability (a number below 32) is not effective.
     static func without(_ capability: UInt32, _ body: () -> Int) -> Int {
         // A header and twice effective, permitted and inheritable, of 32 capabilities each.

@@ -15,9 +15,12 @@ private let reader: [UInt8] = [
     0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x5b, 0xc3, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0,
 ]
 
+/// The end of glibc's syscall(2): `mov %r9, %r8; mov 8(%rsp), %r9; syscall; ret`.
+private let function: [UInt8] = [0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, 0x0f, 0x05, 0xc3]
+
 /// The site of `number` whose call ends `end` bytes into `text`, which stands at 0x1000 behind a RET.
 private func site(_ number: UInt32 = 110, _ text: [UInt8] = code, end: Int = 7, behind byte: UInt8 = 0xc3) -> CallSite? {
-    let before = [UInt8](repeating: byte, count: 8) + text
+    let before = [UInt8](repeating: byte, count: 10) + text
     return CallSite(of: number, returnAddress: 0x1000 + UInt64(end), Array(before[end...]))
 }
 
@@ -65,6 +68,20 @@ private func site(_ number: UInt32 = 110, _ text: [UInt8] = code, end: Int = 7, 
     #expect(shared[1].value == 0xf1eb_c031 && shared[1].count == 4)
     let target: UInt64 = 0x100d + 4 - 15
     #expect(target == found.returnAddress - 2)
+}
+
+@Test func recognisesFunctions() throws {
+    for number: UInt32 in [0, 110, .max] {
+        let found = try #require(site(number, function, end: 10))
+        #expect(found.address == 0x1003 && found.returnAddress == 0x100a && found.relay == nil)
+        #expect(found.jump(through: 3).map(\.value) == [CallSite.jump(slot: 3)])
+        #expect(found.original(alone: true).map(\.value) == [CallSite.load] && found.original(alone: false).map(\.count) == [5])
+    }
+    for byte in 0..<10 {
+        var other = function
+        other[byte] ^= 1
+        #expect(site(110, other, end: 10) == nil)
+    }
 }
 
 @Test func jumpsEndInTheirSystemCall() {

@@ -27,6 +27,8 @@ struct vmrun_thread {
     /// every other signal stays blocked, hence pending in the kernel, whose queueing rules thereby apply unchanged.
     volatile int32_t captured;
     volatile uint32_t requests;
+    /// Nonzero where the guest thread has confined itself: its calls are asked about (FilterWord in Process).
+    volatile uint32_t filtered;
     struct kvm_run *run;
     /// The guest's blocked mask, bit n-1 for signal n.
     volatile uint64_t blocked;

@@ -6,6 +6,12 @@ import LinuxABI
 extension GuestCPU {
     public var instructionPointer: UInt64 { registers.pointee.pc }
     public var stackPointer: UInt64 { registers.pointee.sp }
+    /// Of the guest's system calls: AUDIT_ARCH_AARCH64.
+    public static var auditArchitecture: UInt32 { 0xc000_00b7 }
+    /// Where the guest goes on after the system call being served.
+    public var systemCallReturnAddress: UInt64 { registers.pointee.pc }
+    /// The registers as they were before the system call, which is not made; but the guest goes on behind it.
+    public func rollBackSystemCall(number _: UInt64) { bringToUser() }
 
     /// The number of the system call that the guest asks for.
     @inline(__always)

@@ -6,6 +6,13 @@ import LinuxABI
 extension GuestCPU {
     public var instructionPointer: UInt64 { registers.pointee.rip }
     public var stackPointer: UInt64 { registers.pointee.rsp }
+    /// Of the guest's system calls: AUDIT_ARCH_X86_64.
+    public static var auditArchitecture: UInt32 { 0xc000_003e }
+    /// The registers as they were before the system call of that number, which is not made; but the guest goes on behind it.
+    public func rollBackSystemCall(number: UInt64) {
+        bringToUser()
+        setResult(Int(bitPattern: UInt(number)))
+    }
 
     /// The number of the system call that the guest asks for.
     @inline(__always)

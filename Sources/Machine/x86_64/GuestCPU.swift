@@ -196,6 +196,9 @@ public final class GuestCPU {
         markRegistersChanged()
     }
 
+    /// Where the guest goes on after the system call being served.
+    public var systemCallReturnAddress: UInt64 { position == .systemCall ? registers.pointee.rcx : registers.pointee.rip }
+
     /// Makes `registers` the complete user context: after a system call exit rip is behind the `syscall` instruction.
     public func bringToUser() {
         if position == .systemCall {
@@ -410,17 +413,17 @@ public final class GuestCPU {
             forceUser = true
             markRegistersChanged()
         } else {
-            leaveStub()
+            leaveStub(isStep: false)
         }
         restoreFlags()
         if probe != nil { endProbe() }
     }
 
     /// A context that stands between a rewritten call site and the code behind `syscall` goes to the site's `syscall` instruction.
-    private func leaveStub() {
+    private func leaveStub(isStep: Bool) {
         let rip = registers.pointee.rip
         if CallStub.contains(rip) {
-            CallStub.bringToUser(registers, stubs)
+            CallStub.bringToUser(registers, stubs, isStep: isStep)
         } else if let instruction = machine.systemCall(relayedAt: rip) {
             registers.pointee.rip = instruction
             CallStub.zero(registers)
@@ -428,6 +431,11 @@ public final class GuestCPU {
             return
         }
         markRegistersChanged()
+    }
+
+    /// A fault of the MOV from memory that a rewritten site has in its stub is one of the site's.
+    private func leaveLoad() {
+        if CallStub.contains(registers.pointee.rip) { leaveStub(isStep: false) }
     }
 
     /// Page-table based KVM has interrupts masked since a `syscall` from which the guest has returned by itself: its POPF cannot
@@ -459,7 +467,7 @@ public final class GuestCPU {
         forceUser = true
         markRegistersChanged()
         // A single step from a rewritten site.
-        if vector == ExceptionVector.debug { leaveStub() }
+        if vector == ExceptionVector.debug { leaveStub(isStep: true) }
         if vector == ExceptionVector.breakpoint && machine.isRewritten(registers.pointee.rip &- 1) {
             registers.pointee.rip &-= 1
             return nil
@@ -469,9 +477,12 @@ public final class GuestCPU {
                 address: segments.pointee.cr2, write: code & PageFaultBits.write != 0, fetch: code & PageFaultBits.fetch != 0,
                 code: code)
             if probe == nil && fault.fetch, let event = legacyVsyscall(fault.address) { return event }
-            return pageFault(fault)
+            let event = pageFault(fault)
+            if case .fault = event { leaveLoad() }
+            return event
         }
         if probe != nil { endProbe() }
+        leaveLoad()
         return .fault(decode(vector, code))
     }
 

@@ -39,7 +39,7 @@ extension SyscallTable {
         SyscallRow(156, "_sysctl", by: .refuse(.ENOSYS), .absent, "gone since Linux 5.5"),
         SyscallRow(
             157, "prctl", .value, .special, .special, .special, .special, by: .prctl, .partial,
-            "by an allow list; PR_SET_MM EPERM, seccomp, PR_SET_SYSCALL_USER_DISPATCH, PR_SET_TSC and others EINVAL"),
+            "by an allow list; PR_SET_MM EPERM, PR_SET_SYSCALL_USER_DISPATCH, PR_SET_TSC and others EINVAL"),
         SyscallRow(
             158, "arch_prctl", .value, .special, by: .arch_prctl, .partial,
             "FS and GS; CPUID cannot be made to fault (ENODEV), others EINVAL"),

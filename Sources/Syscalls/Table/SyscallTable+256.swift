@@ -75,7 +75,9 @@ extension SyscallTable {
         SyscallRow(314, "sched_setattr", .pid, .reads(.sched_attr), .value, by: .changeThread),
         SyscallRow(315, "sched_getattr", .pid, .writesArray(.byte, count: 2), .value, .value),
         SyscallRow(316, "renameat2", .directoryFD, .path, .directoryFD, .path, .value, by: .renameat2),
-        SyscallRow(317, "seccomp", by: .refuse(.EINVAL), .refused, "EINVAL: a filter would bind vmrun's own calls"),
+        SyscallRow(
+            317, "seccomp", .value, .value, .special, by: .seccomp, .partial,
+            "SECCOMP_FILTER_FLAG_NEW_LISTENER and SECCOMP_GET_NOTIF_SIZES answer EINVAL"),
         SyscallRow(318, "getrandom", .output(1), .value, .value),
         SyscallRow(319, "memfd_create", .string, .value, by: .memfd_create),
         SyscallRow(320, "kexec_file_load", by: .refuse(.EPERM), .refused, "EPERM: the kernel is the host's"),

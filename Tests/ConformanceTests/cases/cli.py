@@ -307,10 +307,11 @@ def limited_file_size(context):
 def hot_calls_are_rewritten(context):
     if platform.machine() != "x86_64":
         raise Skip("only x86-64 has anything to rewrite")
-    program = [context.fixture("system/hot_calls", "static-glibc"), "its place"]
+    programs = [[context.fixture(f"system/{name}", "static-glibc"), "its place"] for name in ("hot_calls", "hot_function")]
     # Where `syscall` is cheap it stays.
     doctor = context.run([str(context.vmrun), "doctor"]).stdout
     usual = "changed" if re.search(rb"system calls land in: *ring 3", doctor) else "as it was"
     for options, expected in [([], usual), (["--no-patch"], "as it was"), (["--no-fast-syscalls"], "as it was")]:
-        result = context.guest(program, *options)
-        check(result.stdout.decode() == f"its place: {expected}\n", f"not {expected} with {options}", result.transcript())
+        for program in programs:
+            result = context.guest(program, *options)
+            check(result.stdout.decode() == f"its place: {expected}\n", f"not {expected} with {options}", result.transcript())
