@@ -1,5 +1,6 @@
 #if arch(arm64)
 import CShim
+import Host
 
 /// KVM_CREATE_VM's argument: the bits of a guest-physical address, as many as there can be.
 enum MachineType {
