@@ -22,7 +22,7 @@ export RUN_COMMAND := $(value CMD)
 
 .PHONY: all help setup swift run test bench bench-quick bench-spawn bench-paths bench-growth bench-tools bench-peers soak fuzz-calls fuzz test-faults unit conformance emulators test-emulated-short test-svm test-vmx aarch64 test-arm64 test-cpython test-go test-stress-ng test-kselftest test-foreign test-programs test-docs fixtures roots debian-root arm64-root amd64-root programs-root syscall-docs command-docs install uninstall deb clean
 
-all: build/vmrun command-docs ## build the release binary build/vmrun and its manual page (the default)
+all: build/vmrun build/vmrun-root build/vmrun-oci command-docs ## build the release binary build/vmrun, what lies beside it, and the manual page (the default)
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,7 +33,7 @@ setup: ## install the apt packages that are missing
 run: build/vmrun build/roots/busybox ## a shell in a busybox root; CMD='...' runs one command line
 	@build/vmrun --sysroot build/roots/busybox --timeout 0 /bin/sh $${RUN_COMMAND:+-c "$$RUN_COMMAND"}
 
-test: build/vmrun build/vmrun-aarch64 build/syscall-docs command-docs roots emulators packaging-tools ## everything; the last line is `N passed, N failed`
+test: build/vmrun build/vmrun-root build/vmrun-oci build/vmrun-aarch64 build/syscall-docs command-docs roots emulators packaging-tools ## everything; the last line is `N passed, N failed`
 	@$(PYTHON) Tests/Tools/test_all.py --swift $(SWIFT) --scratch-path $(UNIT_SCRATCH)
 
 unit: swift setup ## the Swift unit tests
@@ -75,11 +75,11 @@ fuzz: swift setup ## libFuzzer on the readers of ELF files, exec plans, hand-ove
 test-faults: build/vmrun-faults fixtures ## every host call that vmrun makes fails in turn; ARGS='-k NAME --only CALL -v'
 	@$(PYTHON) Tests/Tools/faults.py $(ARGS)
 
-conformance: build/vmrun roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
+conformance: build/vmrun build/vmrun-oci roots ## the guest fixtures and cases; ARGS='-k NAME -v' selects
 	@$(PYTHON) $(CONFORMANCE) $(ARGS)
 
 packaging-tools:
-	@Tests/Tools/setup.sh man-db mandoc zsh fish lintian
+	@Tests/Tools/setup.sh man-db mandoc zsh fish lintian podman conmon
 
 emulators:
 	@Tests/Tools/setup.sh qemu-system-x86 xz-utils qemu-system-arm
@@ -94,7 +94,7 @@ test-vmx: build/vmrun ## the same on an emulated Intel host: a selection; ARGS='
 	@Tests/Tools/setup.sh bochs bochs-term grub-common grub-pc-bin xorriso mtools xz-utils
 	@$(PYTHON) Tests/Tools/vmx_tests.py $(ARGS)
 
-aarch64: build/vmrun-aarch64 ## build the release binary for arm64, build/vmrun-aarch64
+aarch64: build/vmrun-aarch64 build/vmrun-root-aarch64 build/vmrun-oci-aarch64 ## build the release binaries for arm64, build/vmrun-aarch64 and its like
 
 test-arm64: build/vmrun-aarch64 emulators ## the fixtures, built for arm64, on emulated arm64 hosts of several kinds; ARGS='-k NAME' selects
 	@$(PYTHON) Tests/Tools/arm64_tests.py $(ARGS)
@@ -131,7 +131,7 @@ fixtures: setup ## compile GuestFixtures/ into build/fixtures
 
 roots: build/roots/busybox debian-root arm64-root ## the root directories that the tests use
 
-debian-root: build/vmrun setup ## build/roots/debian, made by `vmrun root create` and kept in the user's cache
+debian-root: build/vmrun-root setup ## build/roots/debian, made by `vmrun root create` and kept in the user's cache
 	@$(PYTHON) Tests/Tools/debian_root.py build/roots/debian build/vmrun
 
 arm64-root amd64-root: %-root: setup
@@ -170,14 +170,19 @@ build/vmrun-faults: swift setup
 	@VMRUN_FAULTS=1 VMRUN_EMBEDDED=1 $(SWIFT) build -c release --disable-local-rpath --scratch-path .build/faults --product vmrun >&2
 	@Tests/Tools/install_release.sh .build/faults/release/vmrun $@
 
-# C library and headers are those of Debian's cross packages; libelf is that of its arm64 packages, unpacked beside the build.
-build/vmrun-aarch64: swift build/aarch64
+# What `vmrun root` and `vmrun oci` start.
+build/vmrun-root build/vmrun-oci: build/%: build/vmrun
+	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product $* >&2
+	@Tests/Tools/install_release.sh .build/embedded/release/$* $@
+
+# C library and headers are those of Debian's cross packages; libelf and jansson are those of its arm64 packages, unpacked beside the build.
+build/%-aarch64: swift build/aarch64
 	@VMRUN_EMBEDDED=1 VMRUN_AARCH64=$(abspath $(dir $(SWIFT))../lib/swift/embedded) $(SWIFT) build -c release \
-	    --triple aarch64-none-none-elf --disable-local-rpath --scratch-path .build/aarch64 --product vmrun >&2
-	@STRIP=aarch64-linux-gnu-strip Tests/Tools/install_release.sh .build/aarch64/release/vmrun $@
+	    --triple aarch64-none-none-elf --disable-local-rpath --scratch-path .build/aarch64 --product $* >&2
+	@STRIP=aarch64-linux-gnu-strip Tests/Tools/install_release.sh .build/aarch64/release/$* $@
 
 build/aarch64: Tests/Tools/arm64_packages.py | setup
-	@$(PYTHON) Tests/Tools/arm64_packages.py $@ libelf-dev zlib1g-dev && touch $@
+	@$(PYTHON) Tests/Tools/arm64_packages.py $@ libelf-dev zlib1g-dev libjansson-dev && touch $@
 
 build/syscall-docs: build/vmrun
 	@VMRUN_EMBEDDED=1 $(SWIFT) build $(RELEASE_FLAGS) --product syscall-docs >&2

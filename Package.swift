@@ -65,6 +65,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 var targets: [Target] = [
     .target(name: "CShim", cSettings: cSettings),
     .systemLibrary(name: "CLibElf"),
+    .systemLibrary(name: "CJansson"),
     module("Host", ["CShim"]),
     module("KVM", ["CShim", "Host"]),
     module("Seccomp", []),
@@ -90,10 +91,16 @@ var targets: [Target] = [
     .executableTarget(
         name: "vmrun",
         dependencies: [
-            "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "RootDirectory", "Signals", "Sysroot",
+            "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
             "SyntheticFS", "Process", "Syscalls",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
+    .executableTarget(
+        name: "vmrun-root", dependencies: ["CShim", "CommandLineOptions", "Host", "RootDirectory"], swiftSettings: swiftSettings,
+        linkerSettings: staticLink),
+    .executableTarget(
+        name: "vmrun-oci", dependencies: ["CJansson", "CommandLineOptions", "CShim", "Host"], swiftSettings: swiftSettings,
+        linkerSettings: staticLink + (embedded ? [.linkedLibrary("jansson")] : [])),
     .executableTarget(
         name: "syscall-docs", dependencies: ["LinuxABI", "Syscalls"], swiftSettings: swiftSettings,
         linkerSettings: staticLink),
@@ -132,6 +139,8 @@ let package = Package(
     name: "vmrun",
     products: [
         .executable(name: "vmrun", targets: ["vmrun"]),
+        .executable(name: "vmrun-root", targets: ["vmrun-root"]),
+        .executable(name: "vmrun-oci", targets: ["vmrun-oci"]),
         .executable(name: "syscall-docs", targets: ["syscall-docs"]),
         .executable(name: "command-docs", targets: ["command-docs"]),
     ] + (isFuzzed ? [.executable(name: "fuzz", targets: ["fuzz"])] : []),

@@ -6,9 +6,9 @@ public struct OptionDescription {
         /// One vmrun image gives it to the next; it is no user's.
         case ownUse
         /// Of commands.
-        case rootCreate
+        case rootCreate, oci
 
-        var isOfCommand: Bool { self == .rootCreate }
+        var isOfCommand: Bool { self == .rootCreate || self == .oci }
 
         /// Those of running a program, as they are listed.
         public static let listed: [Group] = [
@@ -28,6 +28,7 @@ public struct OptionDescription {
             case .information: "Information"
             case .ownUse: "Own use"
             case .rootCreate: "root create"
+            case .oci: "oci"
             }
         }
     }

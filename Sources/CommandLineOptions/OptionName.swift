@@ -1,6 +1,6 @@
 /// The options of vmrun's command line. `description` is the one place that says what each is called and does.
 enum OptionName: CaseIterable {
-    case sysroot, bind, hostFallback, workdir
+    case sysroot, bind, readOnly, hostFallback, workdir
     case user, fakeRoot
     case env, clearEnv, interp
     case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles
@@ -9,6 +9,7 @@ enum OptionName: CaseIterable {
     case version, help
     case helperFd
     case suite, architecture, mirror, include
+    case bundle, stateRoot, pidFile, consoleSocket, preserveFds, force, all, log, logFormat, systemdCgroup, noPivot, noNewKeyring
 
     /// The option of a command's group, or of running a program (nil), that is spelt like this; nil where none is.
     static func spelt(_ word: ArraySlice<UInt8>, in group: OptionDescription.Group?) -> OptionName? {
@@ -32,6 +33,10 @@ enum OptionName: CaseIterable {
                 "--bind", .files, value: "HOST[:GUEST[:ro]]", "show a host file or directory to the guest",
                 "It appears under the absolute path GUEST, or under its own name. With ro the guest cannot write to it.",
                 isRepeatable: true, completion: .bind)
+        case .readOnly:
+            OptionDescription(
+                "--read-only", .files, "let the guest change nothing in the sysroot",
+                "It gets EROFS, as from a file system that is mounted so. Binds without ro can be written to.")
         case .hostFallback:
             OptionDescription("--host-fallback", .files, "look up on the host what the sysroot does not hold")
         case .workdir:
@@ -117,6 +122,32 @@ enum OptionName: CaseIterable {
             OptionDescription(
                 "--mirror", .rootCreate, value: "URL", "where the packages come from",
                 "Without it: from where this machine's apt has its own, or from deb.debian.org.")
+        case .bundle:
+            OptionDescription("--bundle", .oci, value: "DIR", "the bundle: DIR/config.json; without it, the current directory", completion: .directory)
+        case .stateRoot:
+            OptionDescription(
+                "--root", .oci, value: "DIR", "where containers' states are kept",
+                "Without it: /run/vmrun-oci for root, below XDG_RUNTIME_DIR for others.", completion: .directory)
+        case .pidFile:
+            OptionDescription("--pid-file", .oci, value: "FILE", "write the process id there", completion: .file)
+        case .consoleSocket:
+            OptionDescription("--console-socket", .oci, value: "SOCKET", "send the terminal's other side there", completion: .file)
+        case .preserveFds:
+            OptionDescription("--preserve-fds", .oci, value: "N", "let the program have N descriptors from number 3 on")
+        case .force:
+            OptionDescription("--force", .oci, "kill the container that is to be deleted")
+        case .all:
+            OptionDescription("--all", .oci, "taken for other runtimes' sake: a container's processes end with its first")
+        case .log:
+            OptionDescription("--log", .oci, value: "FILE", "write errors there, too", completion: .file)
+        case .logFormat:
+            OptionDescription("--log-format", .oci, value: "text|json", "how", completion: .words("text json"))
+        case .systemdCgroup:
+            OptionDescription("--systemd-cgroup", .oci, "taken for other runtimes' sake: no cgroups are made")
+        case .noPivot:
+            OptionDescription("--no-pivot", .oci, "taken for other runtimes' sake")
+        case .noNewKeyring:
+            OptionDescription("--no-new-keyring", .oci, "taken for other runtimes' sake")
         case .include:
             OptionDescription("--include", .rootCreate, value: "PACKAGE[,PACKAGE...]", "install these packages, too", isRepeatable: true)
         }

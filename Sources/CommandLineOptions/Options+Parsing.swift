@@ -9,6 +9,7 @@ extension Options {
             switch name {
             case .sysroot: options.sysroot = value
             case .bind: options.binds.append(try bind(value))
+            case .readOnly: options.isReadOnly = true
             case .hostFallback: options.usesHostFallback = true
             case .timeout: options.timeout = try count(value, spelling, of: " of seconds")
             case .maxProcesses: options.maxProcesses = try count(value, spelling)
@@ -31,6 +32,9 @@ extension Options {
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
             case .suite, .architecture, .mirror, .include: break
+            case .bundle, .stateRoot, .pidFile, .consoleSocket, .preserveFds, .force, .all, .log, .logFormat, .systemdCgroup, .noPivot,
+                .noNewKeyring:
+                break
             }
         }
         guard let program = reader.operands.first else {
@@ -42,6 +46,7 @@ extension Options {
             throw OptionError("no program given; vmrun --help shows how to call it")
         }
         guard !program.isEmpty else { throw OptionError("the program's name is empty") }
+        if options.isReadOnly && options.sysroot == nil { throw OptionError("--read-only needs a --sysroot that is to be read only") }
         options.command = .run(program: program, arguments: Array(reader.operands.dropFirst()))
         return options
     }
@@ -59,6 +64,9 @@ extension Options {
         }
         guard guest.first == slash else {
             throw OptionError("--bind " + text(value[...]) + " needs an absolute path in the guest")
+        }
+        guard guest.contains(where: { $0 != slash }) else {
+            throw OptionError("--bind " + text(value[...]) + " would hide the guest's root; --sysroot says what that is")
         }
         if parts.count > 2 {
             guard parts[2].elementsEqual("ro".utf8) else {
@@ -128,7 +136,7 @@ extension Options {
     }
 
     /// Decimal digits only; nil for anything else, also where the number is too large.
-    private static func number(_ digits: some Collection<UInt8>) -> UInt64? {
+    static func number(_ digits: some Collection<UInt8>) -> UInt64? {
         guard !digits.isEmpty else { return nil }
         var result: UInt64 = 0
         for digit in digits {

@@ -4,20 +4,15 @@ public struct Options: Equatable {
         /// PROGRAM and what follows it.
         case run(program: [UInt8], arguments: [[UInt8]])
         case doctor
-        case rootCreate(RootRequest)
-        /// `root check` of a directory, for these programs besides /bin/sh.
-        case rootCheck(directory: [UInt8], programs: [[UInt8]])
+        /// `root` or `oci` and what follows it: the command line of another program, which lies beside vmrun.
+        case companion(program: Companion, words: [[UInt8]])
         case version
         case help
     }
 
-    /// What `root create` is to make. Nil and empty: what that command says of them.
-    public struct RootRequest: Equatable {
-        public var directory: [UInt8] = []
-        public var suite: [UInt8] = Array("bookworm".utf8)
-        public var architecture: [UInt8]? = nil
-        public var mirror: [UInt8]? = nil
-        public var packages: [[UInt8]] = []
+    public enum Companion: String {
+        case root = "vmrun-root"
+        case oci = "vmrun-oci"
     }
 
     /// --bind HOST[:GUEST[:ro]].
@@ -69,6 +64,8 @@ public struct Options: Equatable {
     public var sysroot: [UInt8]? = nil
     public var binds: [Bind] = []
     public var usesHostFallback = false
+    /// Whether the guest may change nothing in the sysroot.
+    public var isReadOnly = false
     /// Seconds; 0 switches the watchdog off.
     public var timeout: UInt64 = 0
     /// How many processes the session may have at a time, zombies included; 0: no limit.

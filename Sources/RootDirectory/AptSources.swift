@@ -1,3 +1,5 @@
+import Host
+
 /// Where a machine's apt has its packages from: sources.list(5).
 public struct AptSources {
     private struct Source {

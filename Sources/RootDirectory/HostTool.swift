@@ -28,8 +28,8 @@ struct HostTool {
         var pipe: (Int32, Int32) = (-1, -1)
         let made = withUnsafeMutablePointer(to: &pipe) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
         guard made == 0 else { return made }
-        let words = Vector([path] + arguments)
-        let variables = Vector(environment)
+        let words = ExecWords([path] + arguments)
+        let variables = ExecWords(environment)
         let child = vmrun_fork()
         if child == 0 {
             become(words, variables, output: Int(pipe.1), ownMounts: ownMounts)
@@ -53,7 +53,7 @@ struct HostTool {
     }
 
     /// The child's part. Ends with 127 where the program cannot be started.
-    private func become(_ words: Vector, _ variables: Vector, output: Int, ownMounts: Bool) -> Never {
+    private func become(_ words: ExecWords, _ variables: ExecWords, output: Int, ownMounts: Bool) -> Never {
         if ownMounts, Host.raw(Int32(SYS_unshare), Int(CLONE_NEWNS)) == 0 {
             // MS_REC and MS_PRIVATE: mount(2).
             let flags = 0x4000 | 1 << 18
@@ -65,22 +65,5 @@ struct HostTool {
         _ = Host.raw(Int32(SYS_dup3), output, 2, 0)
         _ = HostFile.with(path) { Host.raw(Int32(SYS_execve), $0, words.address, variables.address) }
         while true { _ = Host.raw(Int32(SYS_exit_group), 127) }
-    }
-
-    /// Words as execve(2) takes them; they live as long as vmrun, which has no more to do than this.
-    private struct Vector {
-        private let pointers: UnsafeMutableBufferPointer<UnsafeMutablePointer<UInt8>?>
-
-        init(_ words: [[UInt8]]) {
-            pointers = .allocate(capacity: words.count + 1)
-            for (index, word) in words.enumerated() {
-                let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: word.count + 1)
-                copy.initialize(from: word + [0], count: word.count + 1)
-                pointers[index] = copy
-            }
-            pointers[words.count] = nil
-        }
-
-        var address: Int { Int(bitPattern: pointers.baseAddress) }
     }
 }

@@ -23,7 +23,7 @@ public struct RootCheck {
 
     /// Whether nothing is missing, for /bin/sh and these programs.
     public mutating func run(programs: [[UInt8]]) -> Bool {
-        if open("/debootstrap/debootstrap") != nil {
+        if isThere(Array("/debootstrap/debootstrap".utf8)) {
             lack("/debootstrap", "debootstrap was not finished here", "make the root again, or run /debootstrap/debootstrap --second-stage in it")
         }
         var usesGlibc = check(program: Array("/bin/sh".utf8), depth: 0)
@@ -51,10 +51,7 @@ public struct RootCheck {
         if program.contains(UInt8(ascii: "/")) { return program }
         for folder in ["/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"] {
             let path = Array(folder.utf8) + program
-            if let found = open(path) {
-                _ = Host.raw(Int32(SYS_close), found)
-                return path
-            }
+            if isThere(path) { return path }
         }
         return nil
     }
@@ -91,16 +88,15 @@ public struct RootCheck {
         guard let name = machine.name?.description else {
             return lack(text(path), "is for a processor that vmrun has no name for", "use a root for this machine")
         }
-        if HostFile.exists("/usr/bin/qemu-\(name)-static") || open("/usr/bin/qemu-\(name)-static") != nil { return }
+        if HostFile.exists("/usr/bin/qemu-\(name)-static") || isThere(Array("/usr/bin/qemu-\(name)-static".utf8)) { return }
         lack(text(path), "is for \(name)", "sudo apt-get install qemu-user-static on this machine, or name a translator with --interp")
     }
 
     private mutating func check(loader: [UInt8], of path: [UInt8]) -> Bool {
-        guard let found = open(loader) else {
+        guard isThere(loader) else {
             lack(text(path), "needs the loader \(text(loader))", "install the C library that it belongs to: libc6, or musl")
             return false
         }
-        _ = Host.raw(Int32(SYS_close), found)
         let name = loader.split(separator: UInt8(ascii: "/")).last.map { Array($0) } ?? []
         guard name.starts(with: "ld-linux".utf8) || name.starts(with: "ld64.so".utf8) else { return false }
         if !hasLibrary("libc.so.6", beside: loader) { lack(text(path), "needs the library libc.so.6", "install libc6") }
@@ -116,13 +112,7 @@ public struct RootCheck {
                 "riscv64-linux-gnu", "powerpc64le-linux-gnu", "s390x-linux-gnu", "mips64el-linux-gnuabi64"]
             { folders.append(Array("\(parent)/\(child)".utf8)) }
         }
-        for folder in folders {
-            if let found = open(folder + Array("/\(name)".utf8)) {
-                _ = Host.raw(Int32(SYS_close), found)
-                return true
-            }
-        }
-        return false
+        return folders.contains { isThere($0 + Array("/\(name)".utf8)) }
     }
 
     // MARK: Files and directories
@@ -172,6 +162,12 @@ public struct RootCheck {
     }
 
     private func open(_ path: String) -> Int? { open(Array(path.utf8)) }
+
+    private func isThere(_ path: [UInt8]) -> Bool {
+        guard let found = open(path) else { return false }
+        _ = Host.raw(Int32(SYS_close), found)
+        return true
+    }
 
     /// Opens what a guest would find there; links lead no further than the directory.
     private func open(_ path: [UInt8]) -> Int? {

@@ -83,7 +83,7 @@ public struct RootCreation {
         if isRoot, isNative, let tool = HostTool(named: "mmdebstrap") {
             let options = ["--mode=root", "--variant=minbase", "--keyring=" + Self.keyring].map { Array($0.utf8) }
             let more = packages.isEmpty ? [] : [Array("--include=".utf8) + included]
-            return (tool, options + more + [suite, partial, mirror], false)
+            return (tool, options + more + [suite, absolutePartial, mirror], false)
         }
         guard let tool = HostTool(named: "debootstrap") else {
             Message.fail("a tool to make Debian roots is missing: sudo apt-get install debootstrap")
@@ -94,7 +94,8 @@ public struct RootCreation {
         if isRoot && isNative { return (tool, arguments, false) }
         // Its programs of the other processor, or its belief to be root, need vmrun.
         let own = (isRoot ? [] : ["--fakeroot"]) + ["--"]
-        return (HostTool(path: Array("/proc/self/exe".utf8)), own.map { Array($0.utf8) } + [tool.path] + arguments, true)
+        guard let vmrun = HostFile.beside("vmrun") else { Message.fail("/proc is not mounted; vmrun needs it: mount -t proc proc /proc") }
+        return (HostTool(path: vmrun), own.map { Array($0.utf8) } + [tool.path] + arguments, true)
     }
 
     /// The directory to make it in, locked by this process and empty.
@@ -115,7 +116,7 @@ public struct RootCreation {
         Message.error("\(text(partial)) is what an interrupted try left; starting over")
         // Nothing that is mounted in it, whatever made that.
         let find = HostTool(named: "find")
-        let arguments = [partial] + ["-xdev", "-mindepth", "1", "-delete"].map { Array($0.utf8) }
+        let arguments = [absolutePartial] + ["-xdev", "-mindepth", "1", "-delete"].map { Array($0.utf8) }
         let status = find?.run(arguments, environment: toolEnvironment, ownMounts: false) { _ in }
         if status != 0 {
             Message.fail("what an interrupted try left cannot be taken away: remove \(text(partial)), as the user who made it")
@@ -123,7 +124,7 @@ public struct RootCreation {
     }
 
     private func finish() {
-        let archives = partial + Array("/var/cache/apt/archives".utf8)
+        let archives = absolutePartial + Array("/var/cache/apt/archives".utf8)
         if let find = HostTool(named: "find") {
             let arguments = [archives] + ["-name", "*.deb", "-delete"].map { Array($0.utf8) }
             _ = find.run(arguments, environment: toolEnvironment, ownMounts: false) { _ in }
@@ -157,7 +158,7 @@ public struct RootCreation {
         } + own
     }
 
-    /// debootstrap's scripts change the directory.
+    /// The tools' scripts change the directory, and a name must not be an option to them.
     private var absolutePartial: [UInt8] {
         if partial.first == UInt8(ascii: "/") { return partial }
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))

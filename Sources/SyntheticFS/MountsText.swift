@@ -15,6 +15,11 @@ struct MountsText {
         var source: ArraySlice<UInt8>
         var superOptions: ArraySlice<UInt8>
 
+        /// Shows `ro` in place of `rw`.
+        mutating func showReadOnly() {
+            if options.hasPrefix("rw") { options[1] = UInt8(ascii: "o") }
+        }
+
         init?(_ line: ArraySlice<UInt8>) {
             var rest = line
             guard let id = rest.take(until: 0x20).number, let parent = rest.take(until: 0x20).number else { return nil }
@@ -59,7 +64,10 @@ struct MountsText {
         }
         let root = escape(configuration.root)
         var shown: [Mount] = []
-        if let mount = covering(root, all, at: [UInt8]("/")) { shown.append(mount) }
+        if var mount = covering(root, all, at: [UInt8]("/")) {
+            if configuration.isReadOnly { mount.showReadOnly() }
+            shown.append(mount)
+        }
         for mount in all {
             guard let point = guestPath(mount.point, root), point.count > 1, !isSynthetic(point) else { continue }
             var mount = mount
@@ -68,7 +76,7 @@ struct MountsText {
         }
         for bind in configuration.binds {
             guard var mount = covering(escape(bind.host), all, at: escape(bind.guest)) else { continue }
-            if bind.readOnly && mount.options.hasPrefix("rw") { mount.options[1] = UInt8(ascii: "o") }
+            if bind.readOnly { mount.showReadOnly() }
             shown.append(mount)
         }
         // The synthetic ones stand for the host's own at the same places, each mounted on the one before it in its path.

@@ -101,14 +101,17 @@ public struct SyntheticConfiguration {
     /// The host directory that is the guest's `/`, absolute and without symbolic links; `/` itself without --sysroot.
     public var root: [UInt8]
     public var binds: [Bind]
+    /// --read-only.
+    public var isReadOnly: Bool
     /// Where guest memory is: mappings elsewhere are vmrun's.
     public var arena: Range<UInt64>
     /// Whether what programs ask of the machine in /sys is shown there. Where the view holds the host's own /sys it is not.
     public var showsMachine: Bool
 
-    public init(root: [UInt8], binds: [Bind], arena: Range<UInt64>, showsMachine: Bool = false) {
+    public init(root: [UInt8], binds: [Bind], isReadOnly: Bool = false, arena: Range<UInt64>, showsMachine: Bool = false) {
         self.root = root
         self.binds = binds
+        self.isReadOnly = isReadOnly
         self.arena = arena
         self.showsMachine = showsMachine
     }

@@ -37,12 +37,13 @@ public final class FileSystemContext {
         let fixed = configuration.hostFallback ? 3 : 2
         guard !isInherited || inherited.count == fixed + configuration.binds.count else { throw HostError(EBADF) }
         if isInherited {
-            mounts = try MountTable(root: inherited[0], fallback: configuration.hostFallback ? inherited[2] : -1)
+            mounts = try MountTable(
+                root: inherited[0], isReadOnly: configuration.isReadOnly, fallback: configuration.hostFallback ? inherited[2] : -1)
             rootDescriptor = inherited[1]
         } else {
             let root = try MountTable.open(configuration.rootPath, flags: VMRUN_O_DIRECTORY)
             mounts = try MountTable(
-                root: root,
+                root: root, isReadOnly: configuration.isReadOnly,
                 fallback: configuration.hostFallback ? try MountTable.open([slash], flags: VMRUN_O_DIRECTORY) : -1)
             rootDescriptor = Int32(
                 try Host.call(Int32(SYS_fcntl), Int(root), Int(F_DUPFD_CLOEXEC), Int(root)))
@@ -177,6 +178,7 @@ public final class FileSystemContext {
     /// Where a bind goes: its guest path with the symbolic links of its existing ancestors followed.
     private func canonicalTarget(_ path: [UInt8]) -> [UInt8] {
         let lexical = CanonicalPath.normalized(path)
+        if lexical.isEmpty { return lexical }
         var walk = PathWalk(self, path: CanonicalPath.parent(lexical) + [slash], from: rootDescriptor, followLast: true)
         guard let directory = try? walk.openObject(), case .descriptor(let descriptor) = directory else { return lexical }
         defer { Host.close(descriptor) }

@@ -31,12 +31,12 @@ final class MountTable {
     private var firstBytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
     /// Takes over `root` and `fallback` (the host's `/`, or -1), which `open` made.
-    init(root: Int32, fallback: Int32) throws(HostError) {
+    init(root: Int32, isReadOnly: Bool, fallback: Int32) throws(HostError) {
         mounts = [
-            Mount(path: [], descriptor: root, hostPath: try Self.hostPath(of: root), readOnly: false, isFile: false)
+            Mount(path: [], descriptor: root, hostPath: try Self.hostPath(of: root), readOnly: isReadOnly, isFile: false)
         ]
         fallbackDescriptor = fallback
-        hasReadOnly = fallback >= 0
+        hasReadOnly = isReadOnly || fallback >= 0
     }
 
     deinit {

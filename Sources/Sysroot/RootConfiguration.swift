@@ -17,6 +17,8 @@ public struct RootConfiguration {
     /// The host directory that is the guest's `/`.
     public var rootPath: [UInt8]
     public var binds: [Bind]
+    /// Whether the guest may change nothing in the root; binds may all the same.
+    public var isReadOnly: Bool
     /// Whether paths that the root does not hold are looked up on the host.
     public var hostFallback: Bool
     /// The directory that the guest made its root with chroot(2), a path in the view described above; empty for none.
@@ -33,11 +35,12 @@ public struct RootConfiguration {
     var hiddenPaths: [[UInt8]]? = nil
 
     public init(
-        rootPath: [UInt8], binds: [Bind] = [], hostFallback: Bool = false, chrootPath: [UInt8] = [],
+        rootPath: [UInt8], binds: [Bind] = [], isReadOnly: Bool = false, hostFallback: Bool = false, chrootPath: [UInt8] = [],
         syntheticWorkingDirectory: [UInt8] = []
     ) {
         self.rootPath = rootPath
         self.binds = binds
+        self.isReadOnly = isReadOnly
         self.hostFallback = hostFallback
         self.chrootPath = chrootPath
         self.syntheticWorkingDirectory = syntheticWorkingDirectory
@@ -45,7 +48,7 @@ public struct RootConfiguration {
 
     /// The bytes that `init(decoding:)` reads back: each path with its length (32 bits, little endian) before it.
     public func encoded() -> [UInt8] {
-        var bytes: [UInt8] = [hostFallback ? 1 : 0]
+        var bytes: [UInt8] = [hostFallback ? 1 : 0, isReadOnly ? 1 : 0]
         Self.append(rootPath, to: &bytes)
         Self.append(chrootPath, to: &bytes)
         Self.append(syntheticWorkingDirectory, to: &bytes)
@@ -65,11 +68,12 @@ public struct RootConfiguration {
     /// Nil where the bytes are not what `encoded` makes.
     public init?(decoding bytes: [UInt8]) {
         var position = 0
-        guard let fallback = Self.flag(bytes, &position), let root = Self.path(bytes, &position),
+        guard let fallback = Self.flag(bytes, &position), let isReadOnly = Self.flag(bytes, &position), let root = Self.path(bytes, &position),
             let chroot = Self.path(bytes, &position), let directory = Self.path(bytes, &position),
             let bindCount = Self.count(bytes, &position)
         else { return nil }
-        self.init(rootPath: root, hostFallback: fallback, chrootPath: chroot, syntheticWorkingDirectory: directory)
+        self.init(
+            rootPath: root, isReadOnly: isReadOnly, hostFallback: fallback, chrootPath: chroot, syntheticWorkingDirectory: directory)
         for _ in 0..<bindCount {
             guard let readOnly = Self.flag(bytes, &position), let host = Self.path(bytes, &position),
                 let guest = Self.path(bytes, &position)

@@ -103,7 +103,14 @@ enum BashCompletion {
             text += "        \(tree.first))\n"
             let second = tree.commands.map { CommandTree.second(of: $0) }.filter { !$0.isEmpty }
             if second.isEmpty {
-                text += "            return\n            ;;\n"
+                let command = tree.commands[0]
+                if command.options.isEmpty {
+                    text += "            return\n            ;;\n"
+                } else {
+                    text += "            options='\(joined(spellings(command.options)))'\n            if [[ $cur != -* ]]; then\n"
+                    text += "                COMPREPLY=($(compgen -W '\(command.choices)' -- \"$cur\"))\n"
+                    text += "                return\n            fi\n            ;;\n"
+                }
                 continue
             }
             text += "            if (($# == 1)); then\n"

@@ -51,7 +51,13 @@ enum FishCompletion {
                 + quoted(tree.commands.count == 1 ? tree.commands[0].summary.description : "") + "\n"
             for command in tree.commands {
                 let second = CommandTree.second(of: command)
-                if second.isEmpty { continue }
+                if second.isEmpty {
+                    for option in command.options { text += line(option, condition: "__vmrun_in \(command.words)") }
+                    if command.choices.utf8CodeUnitCount > 0 {
+                        text += "complete -c vmrun -f -n '__vmrun_in \(command.words)' -a '\(command.choices)'\n"
+                    }
+                    continue
+                }
                 text += "complete -c vmrun -f -n '__vmrun_in \(tree.first); and test (count (commandline -opc)) = 2' -a \(second) -d "
                     + quoted(command.summary.description) + "\n"
                 text += "complete -c vmrun -f -n '__vmrun_in \(command.words)' -a '(__fish_complete_directories)'\n"

@@ -17,6 +17,10 @@ enum ZshCompletion {
                 cases += "                return\n            fi\n"
             }
             let second = tree.commands.map { CommandTree.second(of: $0) }.filter { !$0.isEmpty }
+            if second.isEmpty, !tree.commands[0].options.isEmpty {
+                cases += "            _arguments -S" + specifications(tree.commands[0].options, " \\\n                ")
+                    + " \\\n                '1: :(\(tree.commands[0].choices))' '*: : '\n"
+            }
             if !second.isEmpty { cases += "            (( CURRENT == 2 )) && compadd -- \(joined(second))\n" }
             cases += "            ;;\n"
         }

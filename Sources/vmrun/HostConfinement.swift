@@ -53,7 +53,7 @@ enum HostConfinement {
     private static func allowView(_ view: RootConfiguration, _ sharedMemory: [UInt8]?, _ rules: borrowing Landlock) throws(Confinement.Refusal) {
         let all: FileRights = [.read, .change]
         // By descriptors: a user that was changed to may not get there by name.
-        if let root = view.descriptors.first { try rules.allow(all, descriptor: root) }
+        if let root = view.descriptors.first { try rules.allow(view.isReadOnly ? .read : all, descriptor: root) }
         for (bind, descriptor) in zip(view.binds, view.descriptors.suffix(view.binds.count)) {
             try rules.allow(bind.readOnly ? .read : all, descriptor: descriptor)
         }

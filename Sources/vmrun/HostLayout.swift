@@ -15,7 +15,7 @@ enum HostLayout {
         if UInt64(vmrun_auxiliary_value(UInt(AT_PAGESZ))) != Arena.pageSize {
             Message.fail("this host's kernel has pages of another size than 4 KiB; vmrun needs one with 4 KiB")
         }
-        let entries = HostArguments.environment
+        let entries = ProgramWords.environment
         if let entry = entries.first(where: isOwn) {
             restore(entry)
             if !isSound { Message.fail("this host places programs where guests live, below \(hexadecimal(Arena.top))") }

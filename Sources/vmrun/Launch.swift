@@ -36,6 +36,7 @@ enum Launch {
         if options.sysroot != nil { checkRoot(root) }
         var configuration = RootConfiguration(rootPath: root)
         configuration.hostFallback = options.usesHostFallback
+        configuration.isReadOnly = options.isReadOnly
         for bind in options.binds {
             checkBind(bind.host)
             configuration.binds.append(
@@ -178,7 +179,7 @@ enum Launch {
                 root: configuration.rootPath,
                 binds: configuration.binds.map {
                     SyntheticConfiguration.Bind(host: $0.hostPath, guest: $0.guestPath, readOnly: $0.readOnly)
-                }, arena: Arena.base..<Arena.top,
+                }, isReadOnly: configuration.isReadOnly, arena: Arena.base..<Arena.top,
                 showsMachine: !isHostRoot && !configuration.hostFallback), session: session,
             sharedMemory: isHostRoot
                 ? SharedMemoryDirectory() : SharedMemoryDirectory(sessionName: session.name, lock: sharedMemory))
@@ -216,7 +217,7 @@ enum Launch {
     }
 
     private static func guestEnvironment(_ options: Options) -> [[UInt8]] {
-        let host = HostArguments.environment.filter { !HostLayout.isOwn($0) }
+        let host = ProgramWords.environment.filter { !HostLayout.isOwn($0) }
         var result = options.clearsEnvironment ? [] : host
         for change in options.environment {
             switch change {

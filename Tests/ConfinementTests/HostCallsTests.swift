@@ -58,7 +58,8 @@ private func texts(below path: String) -> [String] {
     var result: [String] = []
     while let entry = readdir(directory) {
         let name = withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
-        if name.hasPrefix(".") { continue }
+        // Programs beside vmrun, which nothing confines.
+        if name.hasPrefix(".") || ["RootDirectory", "vmrun-oci", "vmrun-root"].contains(name) { continue }
         if entry.pointee.d_type == UInt8(DT_DIR) { result += texts(below: path + "/" + name) }
         guard entry.pointee.d_type == UInt8(DT_REG), let file = fopen(path + "/" + name, "r") else { continue }
         defer { fclose(file) }

@@ -59,6 +59,9 @@ private func refusal(_ words: String...) -> String? {
             Options.Bind(host: bytes("src"), guest: bytes("/b"), isReadOnly: false),
             Options.Bind(host: bytes("/c"), guest: bytes("/d"), isReadOnly: true),
         ])
+    #expect(refusal("--bind", "/a:/", "x")?.contains("--sysroot") == true)
+    #expect(try parse("--read-only", "--sysroot", "/a", "x").isReadOnly)
+    #expect(refusal("--read-only", "x")?.contains("--sysroot") == true)
     for bad in ["src", ":/b", "/a:", "/a::ro", "/a:b", "/a:ro", "/a:/b:rw", "/a:/b:", "/a:/b:ro:x", ":"] {
         #expect(refusal("--bind", bad, "x")?.contains("--bind " + bad) == true, "\(bad)")
     }
@@ -90,12 +93,60 @@ private func refusal(_ words: String...) -> String? {
     #expect(refusal("doctor", "x")?.contains("vmrun -- doctor") == true)
 }
 
+@Test func commandsThatAreOtherPrograms() throws {
+    #expect(try parse("root", "create", "--sysroot").command == .companion(program: .root, words: [bytes("create"), bytes("--sysroot")]))
+    #expect(try parse("oci").command == .companion(program: .oci, words: []))
+    #expect(try parse("--", "root", "x").command == .run(program: bytes("root"), arguments: [bytes("x")]))
+}
+
+@Test func rootsToMake() throws {
+    func made(_ words: String...) throws -> RootRequest.Creation? {
+        guard case .create(let creation) = try RootRequest(words.map(bytes)) else { return nil }
+        return creation
+    }
+    let plain = try #require(try made("create", "dir"))
+    #expect(plain.directory == bytes("dir") && plain.suite == bytes("bookworm") && plain.architecture == nil && plain.mirror == nil)
+    let full = try #require(
+        try made("create", "--suite=sid", "dir", "--arch", "arm64", "--mirror", "http://x/y", "--include", "a,b", "--include=c"))
+    #expect(full.directory == bytes("dir") && full.suite == bytes("sid") && full.architecture == bytes("arm64"))
+    #expect(full.mirror == bytes("http://x/y") && full.packages == [bytes("a"), bytes("b"), bytes("c")])
+    #expect(try made("create", "--", "--suite")?.directory == bytes("--suite"))
+    for bad in [
+        ["create"], ["create", "a", "b"], ["create", "a", "--suite", "-x"], ["create", "a", "--include", "a b"], ["create", "a", "--mirror", "/x"],
+        ["create", "a", "--sysroot", "b"], ["check"], ["check", ""], [], ["destroy", "a"],
+    ] {
+        #expect(throws: OptionError.self, "\(bad)") { try RootRequest(bad.map(bytes)) }
+    }
+}
+
+@Test func runtimeCommandLines() throws {
+    let request = try RuntimeRequest(
+        ["--root", "/s", "--log-format=json", "--systemd-cgroup", "create", "--bundle", "b", "--preserve-fds", "2", "--no-pivot", "id"].map(bytes))
+    #expect(request.words == [bytes("create"), bytes("id")])
+    #expect(request.stateRoot == bytes("/s") && request.bundle == bytes("b") && request.preservedDescriptors == 2 && request.logsJSON)
+    #expect(try RuntimeRequest([bytes("--version")]).isVersion)
+    #expect(throws: OptionError.self) { try RuntimeRequest(["create", "--preserve-fds", "-1"].map(bytes)) }
+    #expect(throws: OptionError.self) { try RuntimeRequest(["create", "--sysroot", "/"].map(bytes)) }
+}
+
+@Test func everyOptionIsDescribed() {
+    let options = OptionDescription.listed + CommandDescription.all.flatMap { $0.options }
+    for option in options {
+        let spelling = "\(option.spelling)"
+        #expect(spelling.hasPrefix("--") && spelling.count > 3)
+        #expect(!"\(option.summary)".isEmpty && !"\(option.summary)".hasSuffix("."), "\(spelling)")
+        #expect("\(option.details)".isEmpty || "\(option.details)".hasSuffix("."), "\(spelling)")
+    }
+    let listed = OptionDescription.listed.map { "\($0.spelling)" }
+    #expect(Set(listed).count == listed.count)
+}
+
 @Test func helpAndVersion() throws {
     #expect(try parse("--sysroot", "/x", "--help", "--bogus").command == .help)
     #expect(try parse("--version").command == .version)
     #expect(Options.versionText == "vmrun " + Options.version + "\n")
     for option in OptionDescription.listed { #expect(Options.usageText.contains("  \(option.spelling)")) }
-    #expect(!Options.usageText.contains("-fd"))
+    #expect(!Options.usageText.contains("--helper-fd"))
 }
 
 @Test func helpersNeedNoProgram() throws {

@@ -356,13 +356,13 @@ private func absoluteOnHost(_ tree: TestTree, _ path: String, _ flags: Int32) ->
 
 @Test func configurationSurvivesItsEncoding() throws {
     var configuration = RootConfiguration(
-        rootPath: Array("/r".utf8), binds: [.init("/h", "/g", readOnly: true)], hostFallback: true,
+        rootPath: Array("/r".utf8), binds: [.init("/h", "/g", readOnly: true)], isReadOnly: true, hostFallback: true,
         chrootPath: Array("/c".utf8), syntheticWorkingDirectory: Array("/proc".utf8))
     configuration.hiddenPaths = [Array("/x".utf8)]
     let bytes = configuration.encoded()
     let decoded = try #require(RootConfiguration(decoding: bytes))
     #expect(decoded.encoded() == bytes)
-    #expect(decoded.binds.count == 1 && decoded.binds[0].readOnly && decoded.hostFallback)
+    #expect(decoded.binds.count == 1 && decoded.binds[0].readOnly && decoded.isReadOnly && decoded.hostFallback)
     #expect(decoded.hiddenPaths == [Array("/x".utf8)])
     let hidden = 4 + 4 + 2
     for count in 0..<bytes.count where count != bytes.count - hidden {

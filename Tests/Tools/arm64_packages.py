@@ -15,6 +15,8 @@ from package_root import prepare_apt
 RECIPE = "1"
 #: What the emulated hosts and the build need; they are fetched together.
 PACKAGES = ["busybox-static", "libelf-dev", "zlib1g-dev", "libc6", "libgcc-s1", "qemu-user-static", "linux-image-cloud-arm64"]
+#: What the build of vmrun-oci needs beyond that.
+RUNTIME_PACKAGES = ["libjansson-dev"]
 #: box64 came with a later Debian than the one whose kernel is booted; it runs in a root with that one's C library.
 TRANSLATOR_SUITE = "trixie"
 TRANSLATOR_PACKAGES = ["box64", "libc6"]
@@ -22,6 +24,8 @@ TRANSLATOR_PACKAGES = ["box64", "libc6"]
 
 def unpacked(package):
     """The folder that has the contents of one of PACKAGES, fetched on first use."""
+    if package in RUNTIME_PACKAGES:
+        return cache.kept(f"arm64-packages-oci-{RECIPE}", lambda work: fetch(work, RUNTIME_PACKAGES, SUITE)) / package
     return cache.kept(f"arm64-packages-{RECIPE}", lambda work: fetch(work, PACKAGES, SUITE)) / package
 
 

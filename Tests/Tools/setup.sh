@@ -4,8 +4,8 @@
 set -eu
 
 packages=(
-    # the build: libelf and what its static archive needs, the kernel's headers
-    libelf-dev zlib1g-dev linux-libc-dev libc6-dev gcc binutils make
+    # the build: libelf and what its static archive needs, a library for JSON, the kernel's headers
+    libelf-dev zlib1g-dev libjansson-dev linux-libc-dev libc6-dev gcc binutils make
     # the tests: musl for fixtures, busybox and debootstrap for roots, the harness
     musl-tools busybox-static debootstrap debian-archive-keyring python3 util-linux
     # a translator for programs of other processors, and a compiler for one; another compiler for this one

@@ -10,10 +10,12 @@ architecture=$(dpkg --print-architecture)
 maintainer='vmrun maintainers <vmrun@packages.example.org>'
 
 # The package depends on nothing because its program does.
-if readelf -dW build/vmrun | grep -q NEEDED; then
-    echo "build/vmrun needs shared libraries, and this package would not depend on them" >&2
-    exit 1
-fi
+for program in build/vmrun build/vmrun-root build/vmrun-oci; do
+    if readelf -dW "$program" | grep -q NEEDED; then
+        echo "$program needs shared libraries, and this package would not depend on them" >&2
+        exit 1
+    fi
+done
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
@@ -26,6 +28,8 @@ doc=$stage/usr/share/doc/vmrun
 rm "$doc/LICENSE"
 install -m 644 docs/packaging/copyright "$doc/copyright"
 gzip -9n "$stage/usr/share/man/man1/vmrun.1"
+ln -s vmrun.1.gz "$stage/usr/share/man/man1/vmrun-root.1.gz"
+ln -s vmrun.1.gz "$stage/usr/share/man/man1/vmrun-oci.1.gz"
 day=$(LC_ALL=C date -u -R -d "$date")
 printf 'vmrun (%s) unstable; urgency=medium\n\n  * vmrun %s.\n\n -- %s  %s\n' "$version" "$version" "$maintainer" "$day" |
     gzip -9n > "$doc/changelog.gz"

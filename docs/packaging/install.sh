@@ -11,6 +11,8 @@ zsh=${DESTDIR:-}${ZSH_COMPLETIONS:-${PREFIX:-/usr/local}/share/zsh/site-function
 files() {
     cat <<LIST
 755 build/vmrun $prefix/bin/vmrun
+755 build/vmrun-root $prefix/bin/vmrun-root
+755 build/vmrun-oci $prefix/bin/vmrun-oci
 644 build/command-docs/vmrun.1 $prefix/share/man/man1/vmrun.1
 644 build/command-docs/vmrun.bash $prefix/share/bash-completion/completions/vmrun
 644 build/command-docs/vmrun.fish $prefix/share/fish/vendor_completions.d/vmrun.fish

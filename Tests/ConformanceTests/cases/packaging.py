@@ -81,6 +81,8 @@ def completion_in_bash(context):
         check(offered == ["/bin/program"], "programs are not looked for in the root", str(offered))
         offered = in_bash(context, "vmrun --bind b", folder)
         check(offered == ["bin"], "no files are offered for --bind", str(offered))
+    check(in_bash(context, "vmrun oci de") == ["delete"], "the runtime's commands are not offered")
+    check(in_bash(context, "vmrun root ch") == ["check"], "not the words that follow")
     check("--sysroot" not in in_bash(context, "vmrun true --sys"), "the program's options are taken for vmrun's")
 
 
@@ -147,7 +149,7 @@ def install_and_uninstall(context):
         make = ["make", "-s", "-C", str(context.repository), f"DESTDIR={folder}", "PREFIX=/usr"]
         quiet(context, [*make, "install"])
         installed = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-        for name in ["usr/bin/vmrun", "usr/share/man/man1/vmrun.1", "usr/share/bash-completion/completions/vmrun",
+        for name in ["usr/bin/vmrun", "usr/bin/vmrun-oci", "usr/bin/vmrun-root", "usr/share/man/man1/vmrun.1", "usr/share/bash-completion/completions/vmrun",
                      "usr/share/zsh/site-functions/_vmrun", "usr/share/fish/vendor_completions.d/vmrun.fish",
                      "usr/share/doc/vmrun/README.md", "usr/share/doc/vmrun/LICENSE", "usr/share/doc/vmrun/docs/syscalls.md"]:
             check(name in installed, f"{name} is not installed", str(sorted(installed)))

@@ -141,7 +141,8 @@ def without_a_network(context):
 def nowhere_to_make_it(context):
     refused(context, ["create", "/nonexistent/folder/root"], "does not exist")
     with scratch() as folder:
-        shutil.copy(context.vmrun, folder / "vmrun")
+        for name in ["vmrun", "vmrun-root"]:
+            shutil.copy(context.vmrun.with_name(name), folder / name)
         (folder / "closed").mkdir(mode=0o755)
         command = as_other_user([str(folder / "vmrun"), "root", "create", str(folder / "closed/root")], folder)
         result = context.run(command, cwd=folder)

@@ -227,3 +227,28 @@ def make_run(context):
                             stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     check(result.stdout == b"Linux\n3\n" and result.returncode == 0, f"make ended with {result.returncode}",
           (result.stdout + result.stderr).decode(errors="replace"))
+
+
+@case()
+def read_only_root(context):
+    with scratch() as folder:
+        root, work = folder / "root", folder / "work"
+        work.mkdir()
+        context.run(["cp", "-a", str(context.busybox), str(root)])
+        (root / "file").write_text("kept")
+        (root / "work").mkdir()
+        script = """
+            try() { "$@" 2> /work/error && echo "$1 worked"; grep -c 'Read-only file system' /work/error; }
+            sh -c 'echo x > /new' 2> /work/error; grep -c 'Read-only' /work/error
+            sh -c 'echo x >> /file' 2> /work/error; grep -c 'Read-only' /work/error
+            try rm /file; try mv /file /moved; try mkdir /folder; try chmod 600 /file; try ln -s x /link; try ln /file /work/link
+            try truncate -s 0 /file; try touch /file; try rmdir /work
+            mkdir /work/x && mv /work/x /work/y && echo x > /work/z && cat /file /work/z
+            grep -c ' / ro,' /proc/self/mountinfo; echo > /dev/null"""
+        result = context.guest(["sh", "-c", script], "--bind", f"{work}:/work", "--read-only", sysroot=root)
+        text = result.stdout.decode()
+        check(text.startswith("1\n1\n1\n1\n1\n1\n1\n"), "something could be changed", result.transcript())
+        check("worked" not in text, "something could be changed", result.transcript())
+        check(text.endswith("keptx\n1\n"), "the bind is read-only, too, or mountinfo says otherwise", result.transcript())
+        check(sorted(path.name for path in work.iterdir()) == ["error", "y", "z"], "the bind has something else", str(list(work.iterdir())))
+        check((root / "file").read_text() == "kept" and not (root / "new").exists(), "the root was changed", str(list(root.iterdir())))

@@ -1,21 +1,40 @@
 import CShim
-import Host
 
 /// Paths of the host's, as bytes.
-enum HostFile {
+public enum HostFile {
+    /// For messages.
+    public static func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
+
     /// Calls `body` with the path as the kernel takes it, and gives its answer.
-    static func with(_ path: [UInt8], _ body: (Int) -> Int) -> Int {
+    public static func with(_ path: [UInt8], _ body: (Int) -> Int) -> Int {
         (path + [0]).withUnsafeBytes { body(Int(bitPattern: $0.baseAddress)) }
     }
 
-    static func exists(_ path: String) -> Bool { with(Array(path.utf8)) { Host.raw(Int32(SYS_faccessat), Int(AT_FDCWD), $0, 0) } == 0 }
+    /// Whether a file or directory is there.
+    public static func exists(_ path: String) -> Bool { with(Array(path.utf8)) { Host.raw(Int32(SYS_faccessat), Int(AT_FDCWD), $0, 0) } == 0 }
 
-    static func open(_ path: [UInt8], _ flags: Int32, mode: Int = 0) -> Int {
+    /// openat(2), closed by exec: a descriptor, or -errno.
+    public static func open(_ path: [UInt8], _ flags: Int32, mode: Int = 0) -> Int {
         with(path) { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0, Int(flags | O_CLOEXEC), mode) }
     }
 
+    /// What a symbolic link says; nil where there is none.
+    public static func link(_ path: String) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let length = buffer.withUnsafeMutableBytes { buffer in
+            with(Array(path.utf8)) { Host.raw(Int32(SYS_readlinkat), Int(AT_FDCWD), $0, Int(bitPattern: buffer.baseAddress), buffer.count) }
+        }
+        return length > 0 ? Array(buffer[..<length]) : nil
+    }
+
+    /// The program of this name in the running one's directory; nil where /proc is not mounted.
+    public static func beside(_ name: String) -> [UInt8]? {
+        guard let own = link("/proc/self/exe"), let slash = own.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return Array(own[...slash]) + Array(name.utf8)
+    }
+
     /// What a descriptor gives, at most `limit` bytes of it; nil where it cannot be read.
-    static func contents(of descriptor: Int, limit: Int = 1 << 20) -> [UInt8]? {
+    public static func contents(of descriptor: Int, limit: Int = 1 << 20) -> [UInt8]? {
         var result: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while result.count < limit {
@@ -28,7 +47,8 @@ enum HostFile {
         return result
     }
 
-    static func contents(_ path: [UInt8]) -> [UInt8]? {
+    /// All of a small file; nil where it cannot be read.
+    public static func contents(_ path: [UInt8]) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY)
         guard descriptor >= 0 else { return nil }
         defer { _ = Host.raw(Int32(SYS_close), descriptor) }
@@ -36,14 +56,15 @@ enum HostFile {
     }
 
     /// Makes a file with these contents.
-    static func write(_ path: [UInt8], _ contents: String) {
+    public static func write(_ path: [UInt8], _ contents: String) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
         guard descriptor >= 0 else { return }
         append(Array(contents.utf8)[...], to: descriptor)
         _ = Host.raw(Int32(SYS_close), descriptor)
     }
 
-    static func append(_ bytes: ArraySlice<UInt8>, to descriptor: Int) {
+    /// Writes all of it, as far as the host takes it.
+    public static func append(_ bytes: ArraySlice<UInt8>, to descriptor: Int) {
         bytes.withUnsafeBytes { buffer in
             var done = 0
             while done < buffer.count {
@@ -55,7 +76,7 @@ enum HostFile {
     }
 
     /// The names in a directory, at most 64 of them, without the two that all have; nil where it cannot be read.
-    static func names(in path: [UInt8]) -> [[UInt8]]? {
+    public static func names(in path: [UInt8]) -> [[UInt8]]? {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY)
         guard descriptor >= 0 else { return nil }
         defer { _ = Host.raw(Int32(SYS_close), descriptor) }
@@ -78,5 +99,3 @@ enum HostFile {
         return result
     }
 }
-
-func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

@@ -1,0 +1,3 @@
+import Host
+
+func text(_ path: [UInt8]) -> String { HostFile.text(path) }
