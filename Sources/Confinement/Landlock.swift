@@ -90,7 +90,10 @@ public struct Landlock: ~Copyable {
 
     /// The same of what a descriptor leads to. Pipes, sockets and their like have no place in a tree, and need no rule.
     public func allow(_ rights: FileRights, descriptor target: Int32) throws(Confinement.Refusal) {
-        guard let status = Host.status(of: target) else { return }
+        var status = stat()
+        let found = withUnsafeMutablePointer(to: &status) { Host.raw(Int32(SYS_fstat), Int(target), $0.argument) }
+        if found == -Int(EBADF) { return }
+        try Confinement.check(found)
         let isDirectory = status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR)
         let given = rights.intersection(handled).intersection(isDirectory ? .all : .ofFiles)
         if given.isEmpty { return }
