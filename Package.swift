@@ -71,6 +71,7 @@ var targets: [Target] = [
     module("Seccomp", []),
     module("Confinement", ["CShim", "Host", "Seccomp"]),
     module("LinuxABI", ["CShim"]),
+    module("Tracing", ["CShim", "LinuxABI"]),
     module("GuestMemory", ["CShim", "Host", "LinuxABI"]),
     module("GuestImage", ["CShim", "CLibElf", "Host", "LinuxABI", "GuestMemory"]),
     module("Machine", ["CShim", "Host", "KVM", "LinuxABI", "GuestMemory"]),
@@ -80,11 +81,11 @@ var targets: [Target] = [
     module("FakeRoot", ["CShim", "Host", "LinuxABI"]),
     module("Process", [
         "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
-        "SyntheticFS",
+        "SyntheticFS", "Tracing",
     ]),
     module("Syscalls", [
         "CShim", "Confinement", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
-        "SyntheticFS", "Process",
+        "SyntheticFS", "Process", "Tracing",
     ]),
     module("CommandLineOptions", []),
     module("RootDirectory", ["CShim", "GuestImage", "Host"]),
@@ -92,7 +93,7 @@ var targets: [Target] = [
         name: "vmrun",
         dependencies: [
             "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
-            "SyntheticFS", "Process", "Syscalls",
+            "SyntheticFS", "Process", "Syscalls", "Tracing",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
     .executableTarget(
@@ -124,14 +125,15 @@ if isFuzzed {
         tests("GuestMemoryTests", ["GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("FakeRootTests", ["FakeRoot", "Host", "CShim"]),
+        tests("TracingTests", ["Tracing", "LinuxABI"]),
         tests("OptionsTests", ["CommandLineOptions"]),
         tests("RootDirectoryTests", ["RootDirectory"]),
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),
-        tests("ProcessTests", ["Process", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
+        tests("ProcessTests", ["Process", "Tracing", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
         tests("SeccompTests", ["Seccomp"]),
         tests("ConfinementTests", ["Confinement", "Seccomp", "KVM", "LinuxABI", "Syscalls", "Host", "CShim"]),
-        tests("SyscallsTests", ["Syscalls", "Process", "GuestMemory", "Host", "LinuxABI", "CShim"]),
+        tests("SyscallsTests", ["Syscalls", "Process", "Tracing", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }
 

@@ -43,9 +43,13 @@ public struct OptionDescription {
     }
 
     public let spelling: StaticString
+    /// With one hyphen and one letter; empty where there is none.
+    public let short: StaticString
     public let group: Group
     /// What the value is called; empty where the option takes none.
     public let value: StaticString
+    /// The value can be left out, and stands behind an equals sign where it is not.
+    public let isValueOptional: Bool
     /// A few words, without a full stop.
     public let summary: StaticString
     /// Whole sentences for the manual page, beyond the summary.
@@ -55,9 +59,11 @@ public struct OptionDescription {
 
     init(
         _ spelling: StaticString, _ group: Group, value: StaticString = "", _ summary: StaticString, _ details: StaticString = "",
-        isRepeatable: Bool = false, completion: Completion = .nothing
+        isRepeatable: Bool = false, completion: Completion = .nothing, short: StaticString = "", isValueOptional: Bool = false
     ) {
         self.spelling = spelling
+        self.short = short
+        self.isValueOptional = isValueOptional
         self.group = group
         self.value = value
         self.summary = summary
@@ -66,7 +72,14 @@ public struct OptionDescription {
         self.completion = completion
     }
 
-    public var takesValue: Bool { value.utf8CodeUnitCount > 0 }
+    /// Whether the next word is the value, where none is behind an equals sign.
+    public var takesValue: Bool { value.utf8CodeUnitCount > 0 && !isValueOptional }
+
+    /// What stands behind the spelling where the option is explained.
+    public var valueText: String {
+        if isValueOptional { return "[=" + value.description + "]" }
+        return takesValue ? " " + value.description : ""
+    }
 
     /// The options of running a program, in the order of the groups and of their declaration.
     public static var listed: [OptionDescription] { Group.listed.flatMap { of($0) } }

@@ -6,6 +6,7 @@ enum OptionName: CaseIterable {
     case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles
     case net, noConfine
     case noFastSyscalls, noSwitchless, noPatch
+    case trace, traceOutput, traceSize
     case version, help
     case helperFd
     case suite, architecture, mirror, include
@@ -17,6 +18,7 @@ enum OptionName: CaseIterable {
             let description = name.description
             guard description.group == group || group == nil && !description.group.isOfCommand else { continue }
             if description.spelling.withUTF8Buffer({ $0.elementsEqual(word) }) { return name }
+            if description.short.withUTF8Buffer({ !$0.isEmpty && $0.elementsEqual(word) }) { return name }
         }
         return nil
     }
@@ -104,6 +106,17 @@ enum OptionName: CaseIterable {
             OptionDescription("--no-switchless", .speed, "make no system calls on a second host thread while the guest's stays in it")
         case .noPatch:
             OptionDescription("--no-patch", .speed, "rewrite no hot system call instructions to jumps")
+        case .trace:
+            OptionDescription(
+                "--trace", .debugging, value: "SET", "show each system call on standard error, as strace(1) does",
+                "SET is a list, with commas, of names and of the families %file, %process, %memory, %network, %signal and %desc; with ! in front of it, all others are shown. A line is written when its call returns, with the thread, the time since the start, and how long the call took. Signals and ends are always shown.",
+                completion: .words("%file %process %memory %network %signal %desc"), isValueOptional: true)
+        case .traceOutput:
+            OptionDescription(
+                "--trace-output", .debugging, value: "FILE", "write the trace to FILE, also -o FILE; %p in it: one file per process",
+                "%p stands for the process's id.", completion: .file, short: "-o")
+        case .traceSize:
+            OptionDescription("--trace-size", .debugging, value: "N", "show N bytes of each buffer in a trace (default: 32)")
         case .version:
             OptionDescription("--version", .information, "print the version")
         case .help:

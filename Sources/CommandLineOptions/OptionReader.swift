@@ -1,4 +1,4 @@
-/// Takes options from the front of a command line: `--name VALUE`, `--name=VALUE`, `--name`.
+/// Takes options from the front of a command line: `--name VALUE`, `--name=VALUE`, `--name`, `-n VALUE`.
 struct OptionReader {
     private let words: [[UInt8]]
     private let group: OptionDescription.Group?
@@ -40,8 +40,9 @@ struct OptionReader {
             throw OptionError("unknown option " + Options.text(spelling) + "; vmrun --help lists them")
         }
         guard name.description.takesValue else {
-            if end < word.endIndex { throw OptionError("option " + Options.text(spelling) + " takes no value") }
-            return (name, spelling, [])
+            if end == word.endIndex { return (name, spelling, []) }
+            guard name.description.isValueOptional else { throw OptionError("option " + Options.text(spelling) + " takes no value") }
+            return (name, spelling, try Self.nonEmpty(Array(word[(end + 1)...]), spelling))
         }
         var value: [UInt8] = []
         if end < word.endIndex {
@@ -50,7 +51,11 @@ struct OptionReader {
             guard let next = operand() else { throw OptionError("option " + Options.text(spelling) + " needs a value") }
             value = next
         }
-        guard !value.isEmpty else { throw OptionError("option " + Options.text(spelling) + " has an empty value") }
-        return (name, spelling, value)
+        return (name, spelling, try Self.nonEmpty(value, spelling))
+    }
+
+    private static func nonEmpty(_ value: [UInt8], _ spelling: ArraySlice<UInt8>) throws(OptionError) -> [UInt8] {
+        if value.isEmpty { throw OptionError("option " + Options.text(spelling) + " has an empty value") }
+        return value
     }
 }

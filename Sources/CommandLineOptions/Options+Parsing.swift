@@ -28,6 +28,9 @@ extension Options {
             case .noPatch: options.rewritesCalls = false
             case .net: options.hasNetwork = try network(value)
             case .noConfine: options.isConfined = false
+            case .trace: options.trace = value
+            case .traceOutput: options.traceOutput = value
+            case .traceSize: options.traceSize = try count(value, spelling, of: " of bytes", most: 65536)
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
@@ -47,6 +50,7 @@ extension Options {
         }
         guard !program.isEmpty else { throw OptionError("the program's name is empty") }
         if options.isReadOnly && options.sysroot == nil { throw OptionError("--read-only needs a --sysroot that is to be read only") }
+        if options.trace == nil && options.traceOutput != nil { throw OptionError("option --trace-output (-o) needs --trace") }
         options.command = .run(program: program, arguments: Array(reader.operands.dropFirst()))
         return options
     }
@@ -97,11 +101,12 @@ extension Options {
     }
 
     private static func count(
-        _ value: [UInt8], _ spelling: ArraySlice<UInt8>, of unit: String = ""
+        _ value: [UInt8], _ spelling: ArraySlice<UInt8>, of unit: String = "", most: UInt64 = .max
     ) throws(OptionError) -> UInt64 {
         guard let result = number(value) else {
             throw OptionError(text(spelling) + " takes a non-negative whole number" + unit + ", not " + text(value[...]))
         }
+        guard result <= most else { throw OptionError(text(spelling) + " takes at most \(most)") }
         return result
     }
 

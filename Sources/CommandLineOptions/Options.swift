@@ -96,6 +96,12 @@ public struct Options: Equatable {
     public var hasNetwork = true
     /// Whether vmrun gives up what it does not need before the guest runs.
     public var isConfined = true
+    /// --trace[=SET]: which system calls to show, empty for all; nil for no trace.
+    public var trace: [UInt8]? = nil
+    /// Where the trace goes; nil: standard error.
+    public var traceOutput: [UInt8]? = nil
+    /// How many bytes of a buffer a trace shows.
+    public var traceSize: UInt64 = 32
     /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 

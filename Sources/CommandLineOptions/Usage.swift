@@ -51,7 +51,7 @@ extension Options {
 
     private static func entry(_ option: OptionDescription, indent: Int = 2) -> String {
         entry(
-            option.spelling.description + (option.takesValue ? " " + option.value.description : ""),
+            option.spelling.description + option.valueText,
             option.summary.description + (option.isRepeatable ? " (repeatable)" : ""), indent: indent)
     }
 

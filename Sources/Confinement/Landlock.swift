@@ -13,6 +13,8 @@ public struct FileRights: OptionSet {
     public static let readFile = FileRights(rawValue: 1 << 2)
     public static let readDirectory = FileRights(rawValue: 1 << 3)
     public static let removeDirectory = FileRights(rawValue: 1 << 4)
+    /// Making regular files.
+    public static let makeFile = FileRights(rawValue: 1 << 8)
     /// Moving and linking files from one directory to another: a set of rules that does not mention it forbids it.
     public static let move = FileRights(rawValue: 1 << 13)
     /// Linux 6.2, Landlock 3. Before, it goes with no right at all.
@@ -22,7 +24,7 @@ public struct FileRights: OptionSet {
     /// Making, removing and moving files of all kinds but block devices; not execution.
     public static let change: FileRights = [
         .writeFile, .truncate, .move, .removeDirectory, FileRights(rawValue: 1 << 5), FileRights(rawValue: 1 << 6), FileRights(rawValue: 1 << 7),
-        FileRights(rawValue: 1 << 8), FileRights(rawValue: 1 << 9), FileRights(rawValue: 1 << 10), FileRights(rawValue: 1 << 12),
+        .makeFile, FileRights(rawValue: 1 << 9), FileRights(rawValue: 1 << 10), FileRights(rawValue: 1 << 12),
     ]
     /// All but those of devices' ioctl(2), which the system call filter is about.
     public static let all: FileRights = [.execute, .read, .change, FileRights(rawValue: 1 << 11)]

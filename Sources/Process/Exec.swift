@@ -59,6 +59,7 @@ extension GuestThread {
         plan.sharedMemoryDescriptor = process.synthetic.sharedMemory.lock
         plan.ownershipDescriptor = process.session.ownership?.descriptor ?? -1
         plan.credentials = nextCredentials?.words ?? []
+        plan.trace = process.session.trace
         plan.notifyDescriptor = process.notifyDescriptor
         plan.parentsSocket = process.parentsSocket
         plan.descriptorBase = InternalDescriptors.base

@@ -1,5 +1,6 @@
 import CShim
 import Host
+import Tracing
 
 /// Everything a fresh vmrun image needs to become the guest program that an execve (or the command line) asked for: the bytes of
 /// a `HandOver`, in which vmrun's descriptors travel under their numbers.
@@ -40,6 +41,8 @@ public struct ExecPlan: Equatable {
     /// OwnershipTable.descriptor, -1 but under `--fakeroot`; and FakeCredentials.words of the thread that runs the program.
     public var ownershipDescriptor: Int32 = -1
     public var credentials: [UInt64] = []
+    /// What `--trace` asks for.
+    public var trace: TraceSettings?
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
     public var notifyDescriptor: Int32 = -1
     /// GuestProcess.parentsSocket.
@@ -88,6 +91,9 @@ public struct ExecPlan: Equatable {
         writer.put(sharedMemoryDescriptor)
         writer.put(ownershipDescriptor)
         writer.put(credentials)
+        writer.put(trace?.words ?? [])
+        writer.put(trace?.descriptor ?? -1)
+        writer.put(trace?.name ?? [])
         writer.put(notifyDescriptor)
         writer.put(parentsSocket)
         writer.put(descriptorBase)
@@ -113,7 +119,9 @@ public struct ExecPlan: Equatable {
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
             let sharedMemoryDescriptor = reader.value(Int32.self), let ownershipDescriptor = reader.value(Int32.self),
-            let credentials = reader.numbers(UInt64.self), let notifyDescriptor = reader.value(Int32.self),
+            let credentials = reader.numbers(UInt64.self), let traceWords = reader.numbers(UInt64.self),
+            let traceDescriptor = reader.value(Int32.self), let traceName = reader.bytes(),
+            let notifyDescriptor = reader.value(Int32.self),
             let parentsSocket = reader.value(Int32.self),
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
@@ -143,6 +151,10 @@ public struct ExecPlan: Equatable {
         self.sharedMemoryDescriptor = sharedMemoryDescriptor
         self.ownershipDescriptor = ownershipDescriptor
         self.credentials = credentials
+        if !traceWords.isEmpty {
+            guard let trace = TraceSettings(words: traceWords, descriptor: traceDescriptor, name: traceName) else { return nil }
+            self.trace = trace
+        }
         self.notifyDescriptor = notifyDescriptor
         self.parentsSocket = parentsSocket
         self.descriptorBase = descriptorBase
@@ -160,7 +172,7 @@ public struct ExecPlan: Equatable {
     private var descriptors: [Int32] {
         ([
             executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor,
-            parentsSocket,
+            parentsSocket, trace?.descriptor ?? -1,
         ] + viewDescriptors).filter { $0 >= 0 }
     }
 

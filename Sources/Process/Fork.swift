@@ -142,6 +142,8 @@ extension GuestThread {
         process.sharedDescriptors = false
         process.concurrentHelpers = 0
         process.programsReplaced = 0
+        if process.traceFile >= 0 && !process.sharesDescriptors { Host.close(process.traceFile) }
+        process.traceFile = TraceFileState.new
         process.record.hasExecuted = false
         process.idleCarriers = []
         process.threads = [self]

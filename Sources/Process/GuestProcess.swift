@@ -20,6 +20,15 @@ public protocol SystemCallServer: AnyObject {
     func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int
     /// What becomes of a call before it leaves the guest.
     func fastPath(_ number: UInt32) -> FastPath
+    /// Whether `noteSignal` wants to be called.
+    var observesSignals: Bool { get }
+    /// A signal is delivered to `thread`: `information` has its siginfo_t. `isDeadly`: it ends the process.
+    func noteSignal(_ thread: GuestThread, _ information: UnsafeRawBufferPointer, isDeadly: Bool)
+}
+
+extension SystemCallServer {
+    public var observesSignals: Bool { false }
+    public func noteSignal(_ thread: GuestThread, _ information: UnsafeRawBufferPointer, isDeadly: Bool) {}
 }
 
 /// One guest process: a host process, one address space, one VM. Everything hangs off this object and `GuestThread`.
@@ -58,6 +67,8 @@ public final class GuestProcess {
     var estate: MachineEstate?
     /// Over which this process leaves its VM to its parent, -1 for none.
     var parentsSocket: Int32 = -1
+    /// Its own file of the trace: a descriptor, or a `TraceFileState`. Under `threadsLock`.
+    var traceFile = TraceFileState.new
     /// This process is a vfork helper: it shares its parent's memory, machine and heap.
     public internal(set) var isHelper: Bool
 

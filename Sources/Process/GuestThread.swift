@@ -10,7 +10,7 @@ import SyntheticFS
 import Sysroot
 
 /// One guest thread: a host thread with its vCPU. Only its own host thread touches it, except where a member says otherwise.
-public final class GuestThread {
+public final class GuestThread: SignalObserver {
     public let process: GuestProcess
     /// What the signal handler shares with this thread.
     public let host: UnsafeMutablePointer<vmrun_thread>
@@ -77,6 +77,7 @@ public final class GuestThread {
         enteredAt.initialize(to: 0)
         scratch = Scratch()
         signals = ThreadSignals(host: host, actions: process.actions)
+        if process.server.observesSignals { signals.observer = self }
     }
 
     deinit { if !isDisposed { freeBuffers() } }
@@ -98,6 +99,10 @@ public final class GuestThread {
     }
 
     public var tid: Int32 { host.pointee.tid }
+
+    public func willDeliver(_ information: UnsafeRawBufferPointer, isDeadly: Bool) {
+        process.server.noteSignal(self, information, isDeadly: isDeadly)
+    }
 
     /// prctl(2), PR_SET_NO_NEW_PRIVS.
     public func renouncePrivileges() {

@@ -108,6 +108,8 @@ final class HelperLaunch {
         parent.retire(thread.cpu)
         thread.dispose()
         if child.actions !== parent.actions { child.actions.dispose() }
+        // With one table for both it is still there.
+        if child.traceFile >= 0 && request.has(CloneRequest.files) { Host.close(child.traceFile) }
         dispose()
     }
 }

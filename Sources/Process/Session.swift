@@ -3,6 +3,7 @@ import FakeRoot
 import GuestImage
 import Host
 import SyntheticFS
+import Tracing
 
 /// The processes of one vmrun session, and what `/proc` shows of them, in memory that all of them share.
 public final class Session: SessionDirectory {
@@ -11,6 +12,8 @@ public final class Session: SessionDirectory {
     var interpreters = InterpreterRegistry()
     /// What the guest has made of files' owners; nil but under `--fakeroot`. Set once, as the registry.
     public var ownership: OwnershipTable?
+    /// What `--trace` asks for; nil without it. Set once, as the registry.
+    public var trace: TraceSettings?
 
     /// A session that the calling process begins, with at most `limit` processes; 0: as many as there is room for.
     public init(limit: UInt64 = 0) throws(HostError) {

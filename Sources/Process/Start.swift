@@ -62,6 +62,7 @@ public enum ProcessStart {
             observer: observer, isHelper: false, speedUps: plan.speedUps)
         if program.interpreter != nil { process.startPoller() }
         process.notifyDescriptor = plan.notifyDescriptor
+        if plan.isReplacement { process.traceFile = TraceFileState.continued }
         process.parentsSocket = plan.parentsSocket
         session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
         guard session.enter(process.pid, record: record, executable: program.executablePath) else {

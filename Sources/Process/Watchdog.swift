@@ -2,9 +2,9 @@ import CShim
 import Host
 import Machine
 
-enum Clock {
+public enum Clock {
     /// CLOCK_MONOTONIC in nanoseconds, through the vDSO.
-    static func monotonic() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
+    public static func monotonic() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
 
     /// Processor time of this process's threads in nanoseconds.
     static func ofProcess() -> UInt64 { nanoseconds(CLOCK_PROCESS_CPUTIME_ID) }

@@ -27,6 +27,14 @@ public struct AlternateStack {
     }
 }
 
+/// Who is told of each signal before it is delivered.
+public protocol SignalObserver: AnyObject {
+    /// - Parameters:
+    ///   - information: the signal's siginfo_t.
+    ///   - isDeadly: the process ends by it.
+    func willDeliver(_ information: UnsafeRawBufferPointer, isDeadly: Bool)
+}
+
 /// Signal state of one thread: mask, alternate stack, and the delivery of what the host's handler captured.
 public final class ThreadSignals {
     public let host: UnsafeMutablePointer<vmrun_thread>
@@ -34,6 +42,8 @@ public final class ThreadSignals {
     /// The mask in force while a call with a mask of its own (sigsuspend, ppoll) waited; nil at all other times.
     public var temporaryMask: UInt64?
     let actions: SignalActions
+    /// Outlives this; nil unless somebody traces.
+    public unowned(unsafe) var observer: (any SignalObserver)?
 
     static let unblockable: UInt64 = (1 << UInt64(SIGKILL - 1)) | (1 << UInt64(SIGSTOP - 1))
 
@@ -103,10 +113,13 @@ public final class ThreadSignals {
             switch DefaultAction(signal) {
             case .ignore: return
             case .stop: stop(signal)
-            case .terminate: vmrun_die_by_signal(signal)
+            case .terminate:
+                tell(info, isDeadly: true)
+                vmrun_die_by_signal(signal)
             }
             return
         }
+        tell(info, isDeadly: false)
         if action.flags & SignalFlags.resetHandler != 0 { actions.reset(signal) }
         var frameInfo = info
         do throws(GuestErrno) {
@@ -115,6 +128,11 @@ public final class ThreadSignals {
         } catch {
             forceSegmentationFault(cpu, after: signal)
         }
+    }
+
+    private func tell(_ information: siginfo_t, isDeadly: Bool) {
+        guard let observer else { return }
+        withUnsafeBytes(of: information) { observer.willDeliver($0, isDeadly: isDeadly) }
     }
 
     private func enterHandler(_ signal: Int32, _ action: SignalAction, _ inForce: UInt64) {
@@ -145,7 +163,9 @@ public final class ThreadSignals {
 
     private func force(_ cpu: GuestCPU, _ signal: Int32, _ info: inout siginfo_t, _ fault: GuestFault?) {
         let action = actions.action(signal)
-        if action.isDefault || action.isIgnored || mask & Self.bit(signal) != 0 { vmrun_die_by_signal(signal) }
+        let isDeadly = action.isDefault || action.isIgnored || mask & Self.bit(signal) != 0
+        tell(info, isDeadly: isDeadly)
+        if isDeadly { vmrun_die_by_signal(signal) }
         if action.flags & SignalFlags.resetHandler != 0 { actions.reset(signal) }
         do throws(GuestErrno) {
             try SignalFrame.push(cpu, self, signal: signal, info: &info, action: action, savedMask: mask, fault: fault)

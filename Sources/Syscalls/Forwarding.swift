@@ -50,7 +50,7 @@ public enum Forwarding {
             let argument = arguments[index]
             switch row.kind(index) {
             case .none: return
-            case .value, .address, .signal, .path, .special, .socketAddress, .socketAddressOutput: break
+            case .value, .address, .signal, .path, .special, .shown, .socketAddress, .socketAddressOutput: break
             case .fd, .directoryFD: arguments[index] = descriptor(argument)
             case .newFD:
                 let number = UInt32(truncatingIfNeeded: argument)

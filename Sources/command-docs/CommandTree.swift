@@ -43,4 +43,6 @@ func joined(_ words: [String], by separator: String = " ") -> String {
     return text
 }
 
-func spellings(_ options: [OptionDescription]) -> [String] { options.map { $0.spelling.description } }
+func spellings(_ options: [OptionDescription]) -> [String] {
+    options.flatMap { [$0.spelling.description] + ($0.short.utf8CodeUnitCount > 0 ? [$0.short.description] : []) }
+}

@@ -135,7 +135,11 @@ enum Manual {
     private static func entry(_ option: OptionDescription) -> String {
         var text = ".TP\n"
         let spelling = escaped(option.spelling.description)
-        text += option.takesValue ? ".BI \"\(spelling) \" \(quoted(option.value.description))\n" : ".B \(spelling)\n"
+        if option.isValueOptional {
+            text += ".BR \(spelling) [=\(escaped(option.value.description))]\n"
+        } else {
+            text += option.takesValue ? ".BI \"\(spelling) \" \(quoted(option.value.description))\n" : ".B \(spelling)\n"
+        }
         text += paragraph(option.summary.description, option.details.description)
         if option.isRepeatable { text += "It may be given more than once.\n" }
         return text

@@ -33,6 +33,19 @@ func describe(_ kind: ArgumentKind) -> String {
     case .pid: "pid"
     case .signal: "signal"
     case .special: "by the other arguments"
+    case .shown(let notation): describe(notation)
+    }
+}
+
+func describe(_ notation: Notation) -> String {
+    switch notation {
+    case .pointer: "address"
+    case .strings, .environment: "in string[]"
+    case .directoryEntries: "out records"
+    case .waitStatus: "out int"
+    case .timespecPair: "in timespec[2]"
+    case .timevalPair: "in timeval[2]"
+    default: notation.mayBePointer ? "by the other arguments" : "value"
     }
 }
 

@@ -14,11 +14,12 @@ enum HostConfinement {
     /// - Parameters:
     ///   - view: what the guest sees, with its descriptors.
     ///   - sharedMemory: the session's own /dev/shm, nil where it has none.
-    static func begin(_ view: RootConfiguration, network: HostCalls.Network, sharedMemory: [UInt8]?) {
+    ///   - traceDirectory: where each process writes a trace of its own, -1 for nowhere.
+    static func begin(_ view: RootConfiguration, network: HostCalls.Network, sharedMemory: [UInt8]?, traceDirectory: Int32) {
         do throws(Confinement.Refusal) { try Confinement.renouncePrivileges() } catch {
             Message.fail("the host does not let vmrun renounce privileges (errno \(error.errno)); --no-confine does without")
         }
-        restrictFiles(view, network, sharedMemory)
+        restrictFiles(view, network, sharedMemory, traceDirectory)
         do throws(Confinement.Refusal) {
             try Confinement.install(HostCalls.filter(network, machineRequests: KVMRequests.all))
         } catch {
@@ -29,7 +30,9 @@ enum HostConfinement {
     // MARK: Files
 
     /// Kernels without Landlock do without; the path resolver is the first boundary in any case.
-    private static func restrictFiles(_ view: RootConfiguration, _ network: HostCalls.Network, _ sharedMemory: [UInt8]?) {
+    private static func restrictFiles(
+        _ view: RootConfiguration, _ network: HostCalls.Network, _ sharedMemory: [UInt8]?, _ traceDirectory: Int32
+    ) {
         let version = Landlock.version
         if version < Landlock.firstUsable { return }
         // Without a root of its own the guest may go wherever the user may; but only vmrun is ever executed on the host.
@@ -40,6 +43,7 @@ enum HostConfinement {
                 version: version)
             try rules.allow([.execute, .readFile], path: Array("/proc/self/exe".utf8))
             if hasRoot { try allowView(view, sharedMemory, rules) }
+            if hasRoot && traceDirectory >= 0 { try rules.allow([.writeFile, .truncate, .makeFile], descriptor: traceDirectory) }
             // Where from and where to is said by the rights to remove and to make; and nothing gains rights by being moved.
             try rules.allow(.move, path: [UInt8(ascii: "/")])
             try rules.enforce()

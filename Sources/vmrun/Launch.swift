@@ -11,6 +11,7 @@ import Process
 import SyntheticFS
 import Syscalls
 import Sysroot
+import Tracing
 
 /// From the command line, or from an exec plan, to a running guest process.
 enum Launch {
@@ -31,6 +32,8 @@ enum Launch {
         session.mostThreads = options.maxThreads
         session.mostProcessorTime = options.processorTime
         session.mostMemory = options.memory
+
+        session.trace = options.trace.map { Tracer.settings(set: $0, output: options.traceOutput, size: options.traceSize) }
 
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }
@@ -64,7 +67,8 @@ enum Launch {
         if options.isConfined {
             HostConfinement.begin(
                 files.currentConfiguration, network: options.hasNetwork ? .host : .none,
-                sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil)
+                sharedMemory: synthetic.sharedMemory.isPrivate ? synthetic.sharedMemory.hostPath : nil,
+                traceDirectory: session.trace.map { $0.isFilePerProcess ? $0.descriptor : -1 } ?? -1)
         }
         ProcessStart.run(
             prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
@@ -102,7 +106,8 @@ enum Launch {
     }
 
     private static func speedUps(_ options: Options) -> SpeedUps {
-        guard options.hasFastSystemCalls else { return [] }
+        // A trace sees the calls that leave the guest.
+        guard options.hasFastSystemCalls, options.trace == nil else { return [] }
         var chosen: SpeedUps = .fastPaths
         if options.isSwitchless { chosen.insert(.switchless) }
         if options.rewritesCalls { chosen.insert(.rewriting) }
@@ -110,8 +115,9 @@ enum Launch {
     }
 
     private static func systemCalls(of session: Session) -> any SystemCallServer {
-        if let ownership = session.ownership { return FakeRootSystemCalls(ownership) }
-        return LinuxSystemCalls()
+        let calls: any SystemCallServer
+        if let ownership = session.ownership { calls = FakeRootSystemCalls(ownership) } else { calls = LinuxSystemCalls() }
+        return session.trace.map { TracedSystemCalls(calls, $0) } ?? calls
     }
 
     /// A guest that dies by a signal leaves a core file where Linux would, and its parent is told so. But it would be vmrun's, of
@@ -293,6 +299,7 @@ enum Launch {
         do throws(HostError) { session = try Session(descriptor: plan.sessionDescriptor) } catch {
             Message.fail("cannot map the session's shared memory (errno \(error.number))")
         }
+        session.trace = plan.trace
         if plan.ownershipDescriptor >= 0 {
             do throws(HostError) { session.ownership = try OwnershipTable(descriptor: plan.ownershipDescriptor) } catch {
                 Message.fail("cannot map the table of files' owners (errno \(error.number))")

@@ -206,3 +206,15 @@ private func refusal(_ words: String...) -> String? {
     }
     #expect(refusal("--cpu-time", "1.5", "x") == "--cpu-time takes a non-negative whole number of seconds, not 1.5")
 }
+
+@Test func trace() throws {
+    #expect(try parse("x").trace == nil)
+    #expect(try parse("--trace", "x").trace == [])
+    #expect(try parse("--trace", "x").command == .run(program: bytes("x"), arguments: []))
+    #expect(try parse("--trace=open,%file", "x").trace == bytes("open,%file"))
+    #expect(try parse("--trace", "-o", "f", "x").traceOutput == bytes("f"))
+    #expect(try parse("--trace", "--trace-output=f", "--trace-size", "100", "x").traceSize == 100)
+    #expect(refusal("--trace=", "x") == "option --trace has an empty value")
+    #expect(refusal("-o", "f", "x") == "option --trace-output (-o) needs --trace")
+    #expect(refusal("--trace", "--trace-size", "65537", "x") == "--trace-size takes at most 65536")
+}

@@ -87,6 +87,7 @@ import Testing
             for index in 0..<6 {
                 switch row.kind(index) {
                 case .path, .special, .socketAddress, .socketAddressOutput, .address: Issue.record("\(row.name)")
+                case .shown(let notation): #expect(!notation.mayBePointer, "\(row.name)")
                 default: break
                 }
             }

@@ -7,7 +7,7 @@ packages=(
     # the build: libelf and what its static archive needs, a library for JSON, the kernel's headers
     libelf-dev zlib1g-dev libjansson-dev linux-libc-dev libc6-dev gcc binutils make
     # the tests: musl for fixtures, busybox and debootstrap for roots, the harness
-    musl-tools busybox-static debootstrap debian-archive-keyring python3 util-linux
+    musl-tools busybox-static debootstrap debian-archive-keyring python3 util-linux strace
     # a translator for programs of other processors, and a compiler for one; another compiler for this one
     qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross tcc
     # what a single target needs beyond that

@@ -8,6 +8,7 @@
 #include "vmrun_faults.h"
 #include "vmrun_heap.h"
 #include "vmrun_kvm.h"
+#include "vmrun_names.h"
 #include "vmrun_paths.h"
 #include "vmrun_shim_arm64.h"
 #include "vmrun_shim_x86_64.h"

@@ -15,11 +15,11 @@ extension SyscallTable {
         SyscallRow(
             435, "clone3", .updates(.clone_args), .value, by: .clone3, .partial,
             "as clone; set_tid answers EPERM, CLONE_INTO_CGROUP EACCES"),
-        SyscallRow(436, "close_range", .value, .value, .value, by: .close_range),
+        SyscallRow(436, "close_range", .value, .value, .shown(.closeRangeFlags), by: .close_range),
         SyscallRow(437, "openat2", .directoryFD, .path, .reads(.open_how), .value, by: .openat2),
         SyscallRow(438, "pidfd_getfd", .fd, .value, .value, by: .pidfd_getfd),
-        SyscallRow(439, "faccessat2", .directoryFD, .path, .value, .value, by: .faccessat2),
-        SyscallRow(440, "process_madvise", .fd, .special, .value, .value, .value, by: .process_madvise),
+        SyscallRow(439, "faccessat2", .directoryFD, .path, .shown(.accessMode), .shown(.atFlags), by: .faccessat2),
+        SyscallRow(440, "process_madvise", .fd, .special, .value, .shown(.advice), .value, by: .process_madvise),
         SyscallRow(
             441, "epoll_pwait2", .fd, .writesArray(.epoll_event, count: 2), .value, .reads(.timespec), .reads(.sigset),
             .value, by: .epoll_pwait2),
@@ -36,7 +36,7 @@ extension SyscallTable {
             by: .futex_waitv),
         SyscallRow(450, "set_mempolicy_home_node", .range(1), .value, .value, .value),
         SyscallRow(451, "cachestat", .fd, .reads(.cachestat_range), .writes(.cachestat), .value),
-        SyscallRow(452, "fchmodat2", .directoryFD, .path, .value, .value, by: .fchmodat2),
+        SyscallRow(452, "fchmodat2", .directoryFD, .path, .shown(.mode), .shown(.atFlags), by: .fchmodat2),
         SyscallRow(453, "map_shadow_stack", by: .refuse(.ENOSYS), .absent, "the guest has no shadow stacks"),
         SyscallRow(454, "futex_wake", .updates(.int), .value, .value, .value),
         SyscallRow(455, "futex_wait", .reads(.int), .value, .value, .value, .reads(.timespec), .value),

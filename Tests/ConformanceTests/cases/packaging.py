@@ -47,7 +47,7 @@ def manual_page(context):
     check(rendered.status == 0 and not rendered.stderr, "man has warnings", rendered.transcript())
     text = rendered.stdout.decode().replace("\u2010", "-")
     for name in options(context):
-        check(re.search(rf"^ +{name}( |$)", text, re.MULTILINE), f"{name} is not in the manual page", text)
+        check(re.search(rf"^ +{name}( |\[|$)", text, re.MULTILINE), f"{name} is not in the manual page", text)
     for title in ["SYNOPSIS", "DESCRIPTION", "COMMANDS", "EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"]:
         check(f"\n{title}\n" in text, f"the manual page has no section {title}", text)
 
