@@ -72,20 +72,21 @@ var targets: [Target] = [
     module("Confinement", ["CShim", "Host", "Seccomp"]),
     module("LinuxABI", ["CShim"]),
     module("Tracing", ["CShim", "LinuxABI"]),
+    module("Statistics", ["CShim", "Host"]),
     module("GuestMemory", ["CShim", "Host", "LinuxABI"]),
     module("GuestImage", ["CShim", "CLibElf", "Host", "LinuxABI", "GuestMemory"]),
-    module("Machine", ["CShim", "Host", "KVM", "LinuxABI", "GuestMemory"]),
+    module("Machine", ["CShim", "Host", "KVM", "LinuxABI", "GuestMemory", "Statistics"]),
     module("Signals", ["CShim", "Host", "LinuxABI", "GuestMemory", "Machine"]),
     module("Sysroot", ["CShim", "Host", "LinuxABI"]),
     module("SyntheticFS", ["CShim", "FakeRoot", "Host", "LinuxABI", "Sysroot"]),
     module("FakeRoot", ["CShim", "Host", "LinuxABI"]),
     module("Process", [
         "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
-        "SyntheticFS", "Tracing",
+        "Statistics", "SyntheticFS", "Tracing",
     ]),
     module("Syscalls", [
         "CShim", "Confinement", "FakeRoot", "Host", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
-        "SyntheticFS", "Process", "Tracing",
+        "SyntheticFS", "Process", "Statistics", "Tracing",
     ]),
     module("CommandLineOptions", []),
     module("RootDirectory", ["CShim", "GuestImage", "Host"]),
@@ -93,7 +94,7 @@ var targets: [Target] = [
         name: "vmrun",
         dependencies: [
             "CommandLineOptions", "Confinement", "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Signals", "Sysroot",
-            "SyntheticFS", "Process", "Syscalls", "Tracing",
+            "SyntheticFS", "Process", "Statistics", "Syscalls", "Tracing",
         ],
         swiftSettings: swiftSettings, linkerSettings: staticLink),
     .executableTarget(
@@ -126,6 +127,7 @@ if isFuzzed {
         tests("GuestImageTests", ["GuestImage", "GuestMemory", "Host", "LinuxABI", "CShim"]),
         tests("FakeRootTests", ["FakeRoot", "Host", "CShim"]),
         tests("TracingTests", ["Tracing", "LinuxABI"]),
+        tests("StatisticsTests", ["Statistics"]),
         tests("OptionsTests", ["CommandLineOptions"]),
         tests("RootDirectoryTests", ["RootDirectory"]),
         // A process of its own: it counts descriptors, and so do the session's tests.

@@ -6,7 +6,7 @@ enum OptionName: CaseIterable {
     case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles
     case net, noConfine
     case noFastSyscalls, noSwitchless, noPatch
-    case trace, traceOutput, traceSize
+    case trace, traceOutput, traceSize, stats
     case version, help
     case helperFd
     case suite, architecture, mirror, include
@@ -117,6 +117,11 @@ enum OptionName: CaseIterable {
                 "%p stands for the process's id.", completion: .file, short: "-o")
         case .traceSize:
             OptionDescription("--trace-size", .debugging, value: "N", "show N bytes of each buffer in a trace (default: 32)")
+        case .stats:
+            OptionDescription(
+                "--stats", .debugging, value: "json", "at the session's end, say on standard error what its system calls were and took",
+                "Also how they were served, and how many page faults, processes, programs and threads there were. With json it is one JSON object.",
+                completion: .words("json"), isValueOptional: true)
         case .version:
             OptionDescription("--version", .information, "print the version")
         case .help:

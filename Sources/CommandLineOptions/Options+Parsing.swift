@@ -28,6 +28,7 @@ extension Options {
             case .noPatch: options.rewritesCalls = false
             case .net: options.hasNetwork = try network(value)
             case .noConfine: options.isConfined = false
+            case .stats: options.statistics = try statisticsForm(value)
             case .trace: options.trace = value
             case .traceOutput: options.traceOutput = value
             case .traceSize: options.traceSize = try count(value, spelling, of: " of bytes", most: 65536)
@@ -125,6 +126,12 @@ extension Options {
         if value.elementsEqual("host".utf8) { return true }
         if value.elementsEqual("none".utf8) { return false }
         throw OptionError("--net takes host or none, not " + text(value[...]))
+    }
+
+    private static func statisticsForm(_ value: [UInt8]) throws(OptionError) -> StatisticsForm {
+        if value.isEmpty { return .table }
+        guard value.elementsEqual("json".utf8) else { throw OptionError("--stats takes json or no value, not " + text(value[...])) }
+        return .json
     }
 
     private static func environmentChange(_ value: [UInt8]) throws(OptionError) -> EnvironmentChange {

@@ -60,6 +60,10 @@ public struct Options: Equatable {
         }
     }
 
+    public enum StatisticsForm: Equatable {
+        case table, json
+    }
+
     public var command: Command
     public var sysroot: [UInt8]? = nil
     public var binds: [Bind] = []
@@ -96,6 +100,8 @@ public struct Options: Equatable {
     public var hasNetwork = true
     /// Whether vmrun gives up what it does not need before the guest runs.
     public var isConfined = true
+    /// --stats[=json].
+    public var statistics: StatisticsForm? = nil
     /// --trace[=SET]: which system calls to show, empty for all; nil for no trace.
     public var trace: [UInt8]? = nil
     /// Where the trace goes; nil: standard error.

@@ -13,7 +13,8 @@ public enum Message {
     /// Writes text that was asked for to standard output.
     public static func print(_ text: String) { write(Array(text.utf8), to: 1) }
 
-    private static func write(_ line: [UInt8], to descriptor: Int) {
+    /// Writes all of it, as far as that is possible.
+    public static func write(_ line: [UInt8], to descriptor: Int) {
         line.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count {

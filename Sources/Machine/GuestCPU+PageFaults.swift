@@ -1,5 +1,6 @@
 import CShim
 import Host
+import Statistics
 
 /// A page fault of the guest's.
 struct PageFault {
@@ -19,6 +20,7 @@ extension GuestCPU {
 
     /// A fault of the guest's own tables. Nil where the instruction is to be tried again.
     func pageFault(_ fault: PageFault) -> GuestEvent? {
+        Statistics.count(.faults)
         if probe != nil { return probeFault(fault) }
         do throws(MachineFailure) {
             let resolution = try machine.resolveTableFault(fault) { () throws(MachineFailure) in try flushTables() }
@@ -42,6 +44,7 @@ extension GuestCPU {
     /// KVM_RUN said EFAULT: the host's mm refused an access of the instruction at `instruction`, without saying which. It is run
     /// again on an empty address space that fills page by page until the refused access shows itself.
     func beginProbe(_ instruction: UInt64) -> GuestEvent? {
+        Statistics.count(.refusedAccesses)
         // The host's mm changed under a probe: look again from the beginning.
         if probe != nil { endProbe() }
         do throws(MachineFailure) {

@@ -3,6 +3,7 @@ import GuestMemory
 import Host
 import KVM
 import LinuxABI
+import Statistics
 
 /// The machine of one address space: its VM, its page tables, and the arena chunks that KVM knows. Shared by the vCPUs;
 /// the lock guards tables and slots.
@@ -142,6 +143,7 @@ public final class GuestMachine {
             throw .outOfMemory("guest-physical addresses: the guest's memory is scattered too widely")
         }
         try addSlot(physical: physical, size: size, host: start)
+        Statistics.count(.chunks)
         nextPhysical += size
         try tables.mapBlocks(start, physical: physical, size: size)
     }

@@ -60,6 +60,7 @@ extension GuestThread {
         plan.ownershipDescriptor = process.session.ownership?.descriptor ?? -1
         plan.credentials = nextCredentials?.words ?? []
         plan.trace = process.session.trace
+        plan.statistics = process.session.statistics
         plan.notifyDescriptor = process.notifyDescriptor
         plan.parentsSocket = process.parentsSocket
         plan.descriptorBase = InternalDescriptors.base

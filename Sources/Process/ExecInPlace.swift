@@ -6,6 +6,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Statistics
 import SyntheticFS
 import Sysroot
 
@@ -46,6 +47,7 @@ extension GuestThread {
             vmrun_die_by_signal(SIGSEGV)
         }
         publish(program, state, next.credentials)
+        Statistics.count(.execsInPlace)
         begin(state)
         if program.interpreter != nil { expectCalls() }
         process.releaseVforkParent()

@@ -41,6 +41,8 @@ public struct ExecPlan: Equatable {
     /// OwnershipTable.descriptor, -1 but under `--fakeroot`; and FakeCredentials.words of the thread that runs the program.
     public var ownershipDescriptor: Int32 = -1
     public var credentials: [UInt64] = []
+    /// What `--stats` needs.
+    public var statistics: SessionStatistics?
     /// What `--trace` asks for.
     public var trace: TraceSettings?
     /// The write end of a vfork parent's notify pipe, -1 for none. Closed when the program is loaded.
@@ -91,6 +93,8 @@ public struct ExecPlan: Equatable {
         writer.put(sharedMemoryDescriptor)
         writer.put(ownershipDescriptor)
         writer.put(credentials)
+        writer.put(statistics?.descriptor ?? -1)
+        writer.put(statistics?.output ?? -1)
         writer.put(trace?.words ?? [])
         writer.put(trace?.descriptor ?? -1)
         writer.put(trace?.name ?? [])
@@ -119,7 +123,8 @@ public struct ExecPlan: Equatable {
             let ignoredMask = reader.value(UInt64.self), let sessionDescriptor = reader.value(Int32.self),
             let kvmDescriptor = reader.value(Int32.self), let processor = reader.bytes(),
             let sharedMemoryDescriptor = reader.value(Int32.self), let ownershipDescriptor = reader.value(Int32.self),
-            let credentials = reader.numbers(UInt64.self), let traceWords = reader.numbers(UInt64.self),
+            let credentials = reader.numbers(UInt64.self), let statisticsDescriptor = reader.value(Int32.self),
+            let statisticsOutput = reader.value(Int32.self), let traceWords = reader.numbers(UInt64.self),
             let traceDescriptor = reader.value(Int32.self), let traceName = reader.bytes(),
             let notifyDescriptor = reader.value(Int32.self),
             let parentsSocket = reader.value(Int32.self),
@@ -151,6 +156,9 @@ public struct ExecPlan: Equatable {
         self.sharedMemoryDescriptor = sharedMemoryDescriptor
         self.ownershipDescriptor = ownershipDescriptor
         self.credentials = credentials
+        if statisticsDescriptor >= 0 {
+            statistics = SessionStatistics(descriptor: statisticsDescriptor, output: statisticsOutput)
+        }
         if !traceWords.isEmpty {
             guard let trace = TraceSettings(words: traceWords, descriptor: traceDescriptor, name: traceName) else { return nil }
             self.trace = trace
@@ -172,7 +180,7 @@ public struct ExecPlan: Equatable {
     private var descriptors: [Int32] {
         ([
             executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor,
-            parentsSocket, trace?.descriptor ?? -1,
+            parentsSocket, trace?.descriptor ?? -1, statistics?.descriptor ?? -1, statistics?.output ?? -1,
         ] + viewDescriptors).filter { $0 >= 0 }
     }
 

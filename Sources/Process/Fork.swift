@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Statistics
 import SyntheticFS
 import Sysroot
 
@@ -58,6 +59,7 @@ extension GuestThread {
         if result > 0 {
             let child = Int32(truncatingIfNeeded: result)
             process.session.commit(place, child)
+            Statistics.count(.forks)
             endsHostThread = true
             if sharesDescriptors {
                 process.sharedDescriptors = true

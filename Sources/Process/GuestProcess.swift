@@ -20,6 +20,8 @@ public protocol SystemCallServer: AnyObject {
     func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int
     /// What becomes of a call before it leaves the guest.
     func fastPath(_ number: UInt32) -> FastPath
+    /// A process is about to end by itself.
+    func processEnds(_ process: GuestProcess)
     /// Whether `noteSignal` wants to be called.
     var observesSignals: Bool { get }
     /// A signal is delivered to `thread`: `information` has its siginfo_t. `isDeadly`: it ends the process.
@@ -27,6 +29,7 @@ public protocol SystemCallServer: AnyObject {
 }
 
 extension SystemCallServer {
+    public func processEnds(_ process: GuestProcess) {}
     public var observesSignals: Bool { false }
     public func noteSignal(_ thread: GuestThread, _ information: UnsafeRawBufferPointer, isDeadly: Bool) {}
 }
@@ -291,6 +294,9 @@ public final class GuestProcess {
         return visible
     }
 
+    /// Whether the session ends with this process, which began it.
+    public var isLastOfSession: Bool { pid == session.firstProcess && !session.members().contains { $0 != pid } }
+
     // MARK: Processor time
 
     func beginProcessorTime(isNew: Bool) { chargedTime.store(isNew ? 0 : Clock.ofProcess(), ordering: .relaxed) }
@@ -314,6 +320,7 @@ public final class GuestProcess {
     /// Ends the whole process, as exit_group(2). The session's last process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
         chargeProcessorTime()
+        server.processEnds(self)
         if sharesDescriptors {
             // Nobody else knows what they are.
             threadsLock.lock()

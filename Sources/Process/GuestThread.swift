@@ -99,6 +99,8 @@ public final class GuestThread: SignalObserver {
     }
 
     public var tid: Int32 { host.pointee.tid }
+    /// exit(2) has been served.
+    public var isOver: Bool { hasEnded }
 
     public func willDeliver(_ information: UnsafeRawBufferPointer, isDeadly: Bool) {
         process.server.noteSignal(self, information, isDeadly: isDeadly)

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Statistics
 import Synchronization
 import Sysroot
 
@@ -82,6 +83,7 @@ final class HelperLaunch {
         // The parent's memory is this one, and it must find the id there before the child can end.
         if request.has(CloneRequest.parentSetTid) { try? GuestAccess.write(process.pid, at: GuestAddress(request.parentTid)) }
         tell(process.pid)
+        Statistics.count(.vforks)
         Watchdog.start(process)
         vmrun_set_host_mask(thread.signals.mask)
         thread.runToEnd()

@@ -5,6 +5,19 @@ import Host
 import SyntheticFS
 import Tracing
 
+/// Descriptors of vmrun's for `--stats`.
+public struct SessionStatistics: Equatable {
+    /// The memory of `Statistics`.
+    public let descriptor: Int32
+    /// The standard error that vmrun was started with, -1 for none.
+    public let output: Int32
+
+    public init(descriptor: Int32, output: Int32) {
+        self.descriptor = descriptor
+        self.output = output
+    }
+}
+
 /// The processes of one vmrun session, and what `/proc` shows of them, in memory that all of them share.
 public final class Session: SessionDirectory {
     private let table: SessionTable
@@ -12,6 +25,8 @@ public final class Session: SessionDirectory {
     var interpreters = InterpreterRegistry()
     /// What the guest has made of files' owners; nil but under `--fakeroot`. Set once, as the registry.
     public var ownership: OwnershipTable?
+    /// What `--stats` needs; nil without it. Set once, as the registry.
+    public var statistics: SessionStatistics?
     /// What `--trace` asks for; nil without it. Set once, as the registry.
     public var trace: TraceSettings?
 

@@ -7,6 +7,7 @@ import KVM
 import LinuxABI
 import Machine
 import Signals
+import Statistics
 import SyntheticFS
 import Sysroot
 
@@ -62,7 +63,10 @@ public enum ProcessStart {
             observer: observer, isHelper: false, speedUps: plan.speedUps)
         if program.interpreter != nil { process.startPoller() }
         process.notifyDescriptor = plan.notifyDescriptor
-        if plan.isReplacement { process.traceFile = TraceFileState.continued }
+        if plan.isReplacement {
+            process.traceFile = TraceFileState.continued
+            Statistics.count(.execs)
+        }
         process.parentsSocket = plan.parentsSocket
         session.interpreters = InterpreterRegistry(words: plan.interpreters) ?? InterpreterRegistry()
         guard session.enter(process.pid, record: record, executable: program.executablePath) else {

@@ -4,6 +4,7 @@ import Host
 import LinuxABI
 import Machine
 import Signals
+import Statistics
 import Sysroot
 
 extension GuestThread {
@@ -43,6 +44,7 @@ extension GuestThread {
             try? GuestAccess.write(tid, at: GuestAddress(request.parentTid))
         }
         pidfd?.open(tid, isThread: true)
+        Statistics.count(.threads)
         // Only now may it run: its first act may be to end and take its parent's memory with it.
         carrier.release()
         return Int(tid)

@@ -8,6 +8,7 @@ import Host
 import KVM
 import LinuxABI
 import Process
+import Statistics
 import SyntheticFS
 import Syscalls
 import Sysroot
@@ -34,6 +35,12 @@ enum Launch {
         session.mostMemory = options.memory
 
         session.trace = options.trace.map { Tracer.settings(set: $0, output: options.traceOutput, size: options.traceSize) }
+
+        if let form = options.statistics {
+            do throws(HostError) { session.statistics = try StatisticsReporter.start(isJSON: form == .json) } catch {
+                Message.fail("--stats: the host gives no memory for it, or no process (errno \(error.number))")
+            }
+        }
 
         let root = options.sysroot ?? Array("/".utf8)
         if options.sysroot != nil { checkRoot(root) }
@@ -115,9 +122,10 @@ enum Launch {
     }
 
     private static func systemCalls(of session: Session) -> any SystemCallServer {
-        let calls: any SystemCallServer
+        var calls: any SystemCallServer
         if let ownership = session.ownership { calls = FakeRootSystemCalls(ownership) } else { calls = LinuxSystemCalls() }
-        return session.trace.map { TracedSystemCalls(calls, $0) } ?? calls
+        if let trace = session.trace { calls = TracedSystemCalls(calls, trace) }
+        return session.statistics == nil ? calls : CountedSystemCalls(calls)
     }
 
     /// A guest that dies by a signal leaves a core file where Linux would, and its parent is told so. But it would be vmrun's, of
@@ -300,6 +308,14 @@ enum Launch {
             Message.fail("cannot map the session's shared memory (errno \(error.number))")
         }
         session.trace = plan.trace
+        session.statistics = plan.statistics
+        if let statistics = plan.statistics {
+            do throws(HostError) {
+                Statistics.use(try Host.map(memoryFile: statistics.descriptor, size: Statistics.size))
+            } catch {
+                Message.fail("cannot map the session's statistics (errno \(error.number))")
+            }
+        }
         if plan.ownershipDescriptor >= 0 {
             do throws(HostError) { session.ownership = try OwnershipTable(descriptor: plan.ownershipDescriptor) } catch {
                 Message.fail("cannot map the table of files' owners (errno \(error.number))")

@@ -218,3 +218,10 @@ private func refusal(_ words: String...) -> String? {
     #expect(refusal("-o", "f", "x") == "option --trace-output (-o) needs --trace")
     #expect(refusal("--trace", "--trace-size", "65537", "x") == "--trace-size takes at most 65536")
 }
+
+@Test func statistics() throws {
+    #expect(try parse("x").statistics == nil)
+    #expect(try parse("--stats", "x").statistics == .table)
+    #expect(try parse("--stats=json", "x").statistics == .json)
+    #expect(refusal("--stats=xml", "x") == "--stats takes json or no value, not xml")
+}

@@ -51,3 +51,9 @@ static inline void vmrun_atomic_read_fence(void)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
+
+/// A counter that nobody reads before others have ended.
+static inline void vmrun_atomic_add64(uint64_t *word, uint64_t value)
+{
+    __atomic_fetch_add(word, value, __ATOMIC_RELAXED);
+}
