@@ -80,8 +80,9 @@ var targets: [Target] = [
     module("Sysroot", ["CShim", "Host", "LinuxABI"]),
     module("SyntheticFS", ["CShim", "FakeRoot", "Host", "LinuxABI", "Sysroot"]),
     module("FakeRoot", ["CShim", "Host", "LinuxABI"]),
+    module("Debugger", []),
     module("Process", [
-        "CShim", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
+        "CShim", "Debugger", "FakeRoot", "Host", "KVM", "LinuxABI", "GuestMemory", "GuestImage", "Machine", "Seccomp", "Signals", "Sysroot",
         "Statistics", "SyntheticFS", "Tracing",
     ]),
     module("Syscalls", [
@@ -130,6 +131,7 @@ if isFuzzed {
         tests("StatisticsTests", ["Statistics"]),
         tests("OptionsTests", ["CommandLineOptions"]),
         tests("RootDirectoryTests", ["RootDirectory"]),
+        tests("DebuggerTests", ["Debugger"]),
         // A process of its own: it counts descriptors, and so do the session's tests.
         tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "Tracing", "SyntheticFS", "Host", "LinuxABI", "CShim"]),

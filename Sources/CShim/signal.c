@@ -79,10 +79,13 @@ static int is_fault_signal(int signal)
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
 }
 
-// Signals whose handler vmrun cannot be without: copies of guest memory fault.
+// VMRUN_DEBUG_KICK_SIGNAL once there is a debugger.
+static int debug_kick;
+
+// Signals whose handler vmrun cannot be without: copies of guest memory fault, and threads are kicked.
 static int is_always_captured(int signal)
 {
-    return signal == SIGSEGV || signal == SIGBUS;
+    return signal == SIGSEGV || signal == SIGBUS || (debug_kick && signal == debug_kick);
 }
 
 // A fault in vmrun's own code: say so, and never as if the guest had died by it.
@@ -173,13 +176,15 @@ static void handler(int signal, siginfo_t *info, void *opaque)
     if (!thread)
         return;
 
-    int is_kick = signal == VMRUN_KICK_SIGNAL && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
+    int is_kick = (signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
                   (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE;
     if (is_kick) {
         thread->kicked = 1;
         leave_guest(thread, VMRUN_ATTENTION_KICK);
     } else if (is_always_captured(signal) && host_flags(signal) & SA_GUEST_IGNORES) {
         resume_call(context);
+        return;
+    } else if (debug_kick && signal == debug_kick && thread->blocked & BIT(signal)) {
         return;
     } else {
         // One at a time. Only the kick's number can come while one is held (interruptible.c): it goes back to the kernel.
@@ -201,7 +206,7 @@ static void handler(int signal, siginfo_t *info, void *opaque)
         // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
-    } else if (!is_kick && signal == VMRUN_KICK_SIGNAL && !vmrun_restarts(signal)) {
+    } else if (!is_kick && (signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && !vmrun_restarts(signal)) {
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
     } else {
@@ -232,7 +237,7 @@ long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint6
 {
     if (is_always_captured(signal)) {
         flags &= SA_RESTART;
-        if (signal == VMRUN_KICK_SIGNAL)
+        if (signal == VMRUN_KICK_SIGNAL || signal == debug_kick)
             flags = flags ? SA_RESTART : SA_RESTART | SA_GUEST_INTERRUPTS;
         if (disposition == VMRUN_DISPOSITION_IGNORE)
             flags = SA_RESTART | SA_GUEST_IGNORES;
@@ -266,12 +271,20 @@ void vmrun_install_handlers(void)
 int vmrun_restarts(int signal)
 {
     uint64_t flags = host_flags(signal);
-    return flags & SA_RESTART && !(signal == VMRUN_KICK_SIGNAL && flags & SA_GUEST_INTERRUPTS);
+    return flags & SA_RESTART && !((signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && flags & SA_GUEST_INTERRUPTS);
+}
+
+uint64_t vmrun_host_mask(uint64_t mask)
+{
+    return debug_kick ? mask & ~BIT(debug_kick) : mask;
 }
 
 void vmrun_set_host_mask(uint64_t mask)
 {
     struct vmrun_thread *thread = vmrun_thread_self();
+    // Where vmrun blocks everything it is not in the guest.
+    if (mask != ~0ull)
+        mask = vmrun_host_mask(mask);
     int blocks_faults = (mask & (BIT(SIGSEGV) | BIT(SIGBUS))) != 0;
     vmrun_faults_blocked = 1;
     if (mask == ~0ull || !thread) {
@@ -294,15 +307,36 @@ void vmrun_set_host_mask(uint64_t mask)
     }
 }
 
-long vmrun_kick(int32_t tid)
+static long kick(int32_t tid, int signal)
 {
     siginfo_t info;
     memset(&info, 0, sizeof info);
-    info.si_signo = VMRUN_KICK_SIGNAL;
+    info.si_signo = signal;
     info.si_code = SI_QUEUE;
     info.si_pid = (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
     info.si_value.sival_ptr = (void *)(uintptr_t)VMRUN_KICK_VALUE;
-    return vmrun_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, VMRUN_KICK_SIGNAL, (long)&info, 0, 0);
+    return vmrun_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, signal, (long)&info, 0, 0);
+}
+
+long vmrun_kick(int32_t tid)
+{
+    return kick(tid, VMRUN_KICK_SIGNAL);
+}
+
+void vmrun_enable_debug_kick(void)
+{
+    debug_kick = VMRUN_DEBUG_KICK_SIGNAL;
+    vmrun_set_disposition(debug_kick, vmrun_is_ignored(debug_kick) ? VMRUN_DISPOSITION_IGNORE : VMRUN_DISPOSITION_DEFAULT, 0);
+}
+
+long vmrun_debug_kick(int32_t tid)
+{
+    return kick(tid, VMRUN_DEBUG_KICK_SIGNAL);
+}
+
+int vmrun_is_in_guest_call(uint64_t address)
+{
+    return address >= (uintptr_t)vmrun_isc_begin && address <= (uintptr_t)vmrun_isc_end;
 }
 
 int vmrun_takes_kick(const struct vmrun_thread *thread)

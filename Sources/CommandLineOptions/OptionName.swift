@@ -7,6 +7,7 @@ enum OptionName: CaseIterable {
     case net, noConfine
     case noFastSyscalls, noSwitchless, noPatch
     case trace, traceOutput, traceSize, stats
+    case gdb, gdbStopOnEntry
     case version, help
     case helperFd
     case suite, architecture, mirror, include
@@ -122,6 +123,13 @@ enum OptionName: CaseIterable {
                 "--stats", .debugging, value: "json", "at the session's end, say on standard error what its system calls were and took",
                 "Also how they were served, and how many page faults, processes, programs and threads there were. With json it is one JSON object.",
                 completion: .words("json"), isValueOptional: true)
+        case .gdb:
+            OptionDescription(
+                "--gdb", .debugging, value: "PORT|HOST:PORT|PATH", "let gdb debug the program; its \"target remote\" takes the same",
+                "PORT is a TCP port of 127.0.0.1, or with HOST of that IPv4 address; 0 takes a free one, which vmrun says. PATH, which has a slash, is a socket that only this user may connect to. Whoever may connect may do what the program may.",
+                completion: .file)
+        case .gdbStopOnEntry:
+            OptionDescription("--gdb-stop-on-entry", .debugging, "with --gdb: wait for gdb before the first instruction")
         case .version:
             OptionDescription("--version", .information, "print the version")
         case .help:

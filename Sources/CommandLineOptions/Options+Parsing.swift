@@ -32,6 +32,8 @@ extension Options {
             case .trace: options.trace = value
             case .traceOutput: options.traceOutput = value
             case .traceSize: options.traceSize = try count(value, spelling, of: " of bytes", most: 65536)
+            case .gdb: options.debugger = try debuggerPlace(value)
+            case .gdbStopOnEntry: options.stopsOnEntry = true
             case .version: return Options(command: .version)
             case .help: return Options(command: .help)
             case .helperFd: options.helperDescriptor = try descriptor(value, spelling)
@@ -40,6 +42,9 @@ extension Options {
                 .noNewKeyring:
                 break
             }
+        }
+        guard !options.stopsOnEntry || options.debugger != nil else {
+            throw OptionError("--gdb-stop-on-entry needs --gdb, which says where gdb finds the program")
         }
         guard let program = reader.operands.first else {
             // A helper's program comes with the exec plan.
@@ -132,6 +137,34 @@ extension Options {
         if value.isEmpty { return .table }
         guard value.elementsEqual("json".utf8) else { throw OptionError("--stats takes json or no value, not " + text(value[...])) }
         return .json
+    }
+
+    /// A path has a slash, which neither a port nor a host's address has.
+    private static func debuggerPlace(_ value: [UInt8]) throws(OptionError) -> DebuggerPlace {
+        if value.contains(slash) {
+            // struct sockaddr_un, with its closing NUL.
+            guard value.count < 108 else { throw OptionError("--gdb " + text(value[...]) + " is too long for the name of a socket") }
+            return .path(value)
+        }
+        let parts = value.split(separator: colon, maxSplits: 1, omittingEmptySubsequences: false)
+        let port = parts.last.flatMap { number(Array($0)) }.flatMap { UInt16(exactly: $0) }
+        let host = parts.count > 1 && !parts[0].isEmpty ? address(parts[0]) : 0x7f00_0001
+        guard let port, let host else {
+            throw OptionError("--gdb takes a port, an IPv4 address with a port as 127.0.0.1:1234, or a path with a slash, not " + text(value[...]))
+        }
+        return .port(host: host, port)
+    }
+
+    /// An IPv4 address in dotted decimal, in the host's order of bytes.
+    private static func address(_ text: ArraySlice<UInt8>) -> UInt32? {
+        let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 4 else { return nil }
+        var result: UInt32 = 0
+        for part in parts {
+            guard let value = number(Array(part)), value < 256 else { return nil }
+            result = result << 8 | UInt32(value)
+        }
+        return result
     }
 
     private static func environmentChange(_ value: [UInt8]) throws(OptionError) -> EnvironmentChange {

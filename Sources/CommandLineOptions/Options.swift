@@ -49,6 +49,14 @@ public struct Options: Equatable {
         }
     }
 
+    /// --gdb PORT, HOST:PORT or PATH.
+    public enum DebuggerPlace: Equatable {
+        /// An IPv4 address in the host's order of bytes, and a TCP port, of which 0 is any.
+        case port(host: UInt32, UInt16)
+        /// A socket's.
+        case path([UInt8])
+    }
+
     /// --user USER[:GROUP].
     public struct User: Equatable {
         public let user: [UInt8]
@@ -108,6 +116,10 @@ public struct Options: Equatable {
     public var traceOutput: [UInt8]? = nil
     /// How many bytes of a buffer a trace shows.
     public var traceSize: UInt64 = 32
+    /// --gdb: where a debugger finds the program; nil: there is none.
+    public var debugger: DebuggerPlace? = nil
+    /// The program waits for the debugger before its first instruction.
+    public var stopsOnEntry = false
     /// How one vmrun image starts the next: the socket that the exec plan comes through.
     public var helperDescriptor: Int32? = nil
 

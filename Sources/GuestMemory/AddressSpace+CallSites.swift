@@ -165,26 +165,3 @@ extension AddressSpace {
         return true
     }
 }
-
-/// The process's memory as a file, through which text can be written that is mapped read-only: as a debugger does.
-private struct ProcessText {
-    private let descriptor: Int32
-
-    init?() {
-        let result = "/proc/thread-self/mem".withCString {
-            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDWR | O_CLOEXEC))
-        }
-        guard result >= 0 else { return nil }
-        descriptor = InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
-        if descriptor < 0 { return nil }
-    }
-
-    func close() { Host.close(descriptor) }
-
-    /// The lowest `count` bytes of `bytes`.
-    func write(_ bytes: UInt64, count: Int, at address: UInt64) -> Bool {
-        withUnsafeBytes(of: bytes.littleEndian) {
-            Host.raw(Int32(SYS_pwrite64), Int(descriptor), Int(bitPattern: $0.baseAddress), count, Int(address)) == count
-        }
-    }
-}

@@ -105,6 +105,7 @@ final class Carrier {
             }
         }
         thread.process.threadsLock.withLock { thread.process.threads.append(thread) }
+        thread.process.debugger?.adopt(thread)
         stage.set(Stage.ready)
         stage.wait { $0 == Stage.released }
         thread.takeIDs(request)

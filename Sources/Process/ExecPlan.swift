@@ -59,6 +59,7 @@ public struct ExecPlan: Equatable {
     /// GuestThread.filters: the mode, and of each filter the bytes of its instructions, oldest first.
     public var seccompMode: UInt8 = 0
     public var seccompFilters: [[UInt8]] = []
+    public var debugger = DebugHandOver()
 
     public init() {}
 
@@ -107,6 +108,9 @@ public struct ExecPlan: Equatable {
         writer.put(UInt8(hasRenouncedPrivileges ? 1 : 0))
         writer.put(seccompMode)
         writer.put(seccompFilters)
+        writer.put(debugger.listener)
+        writer.put(debugger.connection)
+        writer.put(debugger.words)
         return writer.bytes
     }
 
@@ -131,7 +135,10 @@ public struct ExecPlan: Equatable {
             let descriptorBase = reader.value(Int32.self),
             let descriptorLimit = reader.value(UInt64.self), let descriptorHardLimit = reader.value(UInt64.self),
             let coredumpFilter = reader.value(UInt32.self), let hasRenouncedPrivileges = reader.value(UInt8.self),
-            let seccompMode = reader.value(UInt8.self), let seccompFilters = reader.list(), reader.isAtEnd
+            let seccompMode = reader.value(UInt8.self), let seccompFilters = reader.list(),
+            let debugListener = reader.value(Int32.self), let debugConnection = reader.value(Int32.self),
+            let debugWords = reader.numbers(UInt64.self), reader.isAtEnd,
+            let debugger = DebugHandOver(listener: debugListener, connection: debugConnection, words: debugWords)
         else { return nil }
         self.executable = executable
         self.interpreter = interpreter
@@ -172,6 +179,7 @@ public struct ExecPlan: Equatable {
         self.hasRenouncedPrivileges = hasRenouncedPrivileges != 0
         self.seccompMode = seccompMode
         self.seccompFilters = seccompFilters
+        self.debugger = debugger
     }
 
     // MARK: Hand-over
@@ -181,6 +189,7 @@ public struct ExecPlan: Equatable {
         ([
             executable, interpreter, sessionDescriptor, kvmDescriptor, sharedMemoryDescriptor, ownershipDescriptor, notifyDescriptor,
             parentsSocket, trace?.descriptor ?? -1, statistics?.descriptor ?? -1, statistics?.output ?? -1,
+            debugger.listener, debugger.connection,
         ] + viewDescriptors).filter { $0 >= 0 }
     }
 

@@ -80,6 +80,7 @@ extension GuestThread {
     }
 
     private func lockForFork() {
+        process.debugger?.lock.lock()
         process.threadsLock.lock()
         process.recordLock.lock()
         process.actions.lockForFork()
@@ -93,6 +94,7 @@ extension GuestThread {
         process.actions.unlockAfterFork()
         process.recordLock.unlock()
         process.threadsLock.unlock()
+        process.debugger?.lock.unlock()
     }
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
@@ -131,6 +133,11 @@ extension GuestThread {
         process.recordLock.unlock()
         process.threadsLock.unlock()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
+        process.debugger?.leaveChild()
+        process.debugger = nil
+        process.notesEntries = process.timeout > 0
+        debugState = nil
+        isStepping = false
         host.pointee.captured = 0
         host.pointee.attention = 0
         host.pointee.requests = 0

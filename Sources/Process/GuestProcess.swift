@@ -46,6 +46,10 @@ public final class GuestProcess {
     /// Seconds that one stay in the guest may take; 0: as long as it likes.
     public let timeout: UInt64
     let speedUps: SpeedUps
+    /// --gdb: the session's first process has one, for as long as it is that process.
+    var debugger: GuestDebugger?
+    /// Each thread notes when it enters the guest.
+    var notesEntries: Bool
     public internal(set) var pid: Int32
     /// The VM of this address space that makes the next vCPU. Replaced in a fork child, which cannot use its parent's, and when it
     /// has made as many as it can.
@@ -116,6 +120,7 @@ public final class GuestProcess {
         self.session = session
         self.server = server
         self.timeout = timeout
+        notesEntries = timeout > 0
         self.machine = machine
         self.system = system
         self.vdso = vdso
@@ -151,7 +156,7 @@ public final class GuestProcess {
 
     /// Whether the calling host thread is the only one that runs vmrun's code on this heap.
     var hasOneHostThread: Bool {
-        !isHelper && !isWatched
+        !isHelper && !isWatched && debugger == nil
             && threadsLock.withLock { threads.count == 1 && idleCarriers.isEmpty && concurrentHelpers == 0 }
     }
 
@@ -321,6 +326,7 @@ public final class GuestProcess {
     public func exitGroup(_ status: Int32) -> Never {
         chargeProcessorTime()
         server.processEnds(self)
+        debugger?.programEnds(status: status)
         if sharesDescriptors {
             // Nobody else knows what they are.
             threadsLock.lock()

@@ -27,6 +27,10 @@ public final class GuestThread: SignalObserver {
     var hasOwnTables = false
     /// The host thread ends with this guest thread, for what the kernel ties to it: children of its own, a robust futex.
     var endsHostThread = false
+    /// What a debugger keeps of it; nil without one.
+    var debugState: ThreadDebugState?
+    /// The debugger lets it execute one instruction.
+    var isStepping = false
     /// What the host thread had used before this guest thread.
     public internal(set) var earlierUsage = ThreadUsage()
     /// Who the thread is by the guest's own account; nil but under `--fakeroot`.
@@ -78,6 +82,7 @@ public final class GuestThread: SignalObserver {
         scratch = Scratch()
         signals = ThreadSignals(host: host, actions: process.actions)
         if process.server.observesSignals { signals.observer = self }
+        if process.debugger != nil { debugState = ThreadDebugState() }
     }
 
     deinit { if !isDisposed { freeBuffers() } }

@@ -184,11 +184,14 @@ extension GuestThread {
     private func waitForHelper(_ launch: HelperLaunch, _ gate: Gate) throws(GuestErrno) -> Int {
         launch.thread.process.notifyDescriptor = gate.writeEnd
         vmrun_set_host_mask(~0)
+        // It would meet them, and nobody is there for it.
+        process.debugger?.liftBreakpoints()
         let result = launch.run()
         // The helper used this thread's thread-local storage while this thread stood in the kernel.
         attach()
         gate.open()
         launch.thread.process.notifyDescriptor = -1
+        process.debugger?.replantBreakpoints()
         if result > 0 {
             let child = Int32(truncatingIfNeeded: result)
             process.session.commit(launch.place, child)
@@ -241,8 +244,10 @@ private final class HelperKeeper {
 
     func live() {
         ThreadName(Carrier.parkedName).apply()
+        parent.debugger?.liftBreakpoints()
         let result = launch.run()
         vmrun_thread_attach(nil)
+        parent.debugger?.replantBreakpoints()
         launch.cleanUp(after: result, parent: parent)
         parent.threadsLock.withLock { parent.concurrentHelpers -= 1 }
     }

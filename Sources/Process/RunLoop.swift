@@ -8,7 +8,7 @@ extension GuestThread {
     /// Runs the guest until this thread ends (exit(2)). The end of the process does not return.
     func runLoop() {
         while !hasEnded {
-            if process.timeout > 0 { enteredAt.pointee = Clock.monotonic() }
+            if process.notesEntries { enteredAt.pointee = Clock.monotonic() }
             let event = cpu.enter(&host.pointee.attention)
             let entered = enteredAt.pointee
             if entered != 0 { enteredAt.pointee = 0 }
@@ -16,6 +16,7 @@ extension GuestThread {
             case .systemCall:
                 let number = cpu.systemCallNumber
                 lastSystemCall = number
+                if isStepping { process.debugger?.callBegins(self) }
                 if let site = cpu.sampledSite, !process.memory.noteCall(number, behind: site) { cpu.sampleLess() }
                 var result: Int
                 if isFiltered {
@@ -27,14 +28,17 @@ extension GuestThread {
                     noteServed(number, result)
                 }
                 if handOver != -1 { result = handOver == Self.inPlace ? replaceProgram() : becomeProgram() }
+                let isRestarted = !hasContext && result == VMRUN_ERESTART
                 if hasContext {
                     hasContext = false
-                } else if result == VMRUN_ERESTART {
+                } else if isRestarted {
                     cpu.rewindSystemCall(number: number)
                 } else {
                     cpu.setResult(result)
                 }
+                if isStepping { process.debugger?.callEnded(self, isRestarted: isRestarted) }
             case .fault(let fault):
+                if let debugger = process.debugger, debugger.takes(fault, of: self) { break }
                 // A signal that came before the instruction is delivered first: the instruction will fault again.
                 if !signals.hold() && fault.isRestartable {
                     attend(entered: entered)
@@ -63,6 +67,7 @@ extension GuestThread {
         }
         if host.pointee.attention & UInt32(VMRUN_ATTENTION_SIGNAL) != 0 {
             cpu.bringToUser()
+            if let debugger = process.debugger, !debugger.admitsSignal(of: self) { return }
             signals.deliverPending(cpu)
         }
     }
@@ -71,6 +76,10 @@ extension GuestThread {
         if hasHandedSignal {
             vmrun_clear_bits(&host.pointee.requests, ThreadRequest.signal)
             _ = vmrun_requeue(handedSignal.si_signo, &handedSignal)
+        }
+        if host.pointee.requests & ThreadRequest.debugger != 0 {
+            vmrun_clear_bits(&host.pointee.requests, ThreadRequest.debugger)
+            process.debugger?.park(self)
         }
         if host.pointee.requests & ThreadRequest.watchdog != 0 {
             vmrun_clear_bits(&host.pointee.requests, ThreadRequest.watchdog)
@@ -92,4 +101,6 @@ enum ThreadRequest {
     static let watchdog: UInt32 = 1
     /// `handedSignal` is there.
     static let signal: UInt32 = 2
+    /// The debugger wants it to stand still, or has changed what it runs with.
+    static let debugger: UInt32 = 4
 }

@@ -73,6 +73,7 @@ public enum ProcessStart {
             Message.fail("the session has no room for another process")
         }
         ThreadName(program.comm).apply()
+        process.debugger = GuestDebugger.start(process, plan.debugger, isReplacement: plan.isReplacement)
 
         let thread = GuestThread(process: process, cpu: cpu)
         thread.host.pointee.blocked = plan.blockedMask
@@ -88,6 +89,7 @@ public enum ProcessStart {
         if program.interpreter != nil { thread.expectCalls() }
         process.releaseVforkParent()
         Watchdog.start(process, isNew: !plan.isReplacement)
+        process.debugger?.begin(thread, state.auxiliaryVector)
         vmrun_set_host_mask(plan.blockedMask)
         thread.runToEnd()
     }

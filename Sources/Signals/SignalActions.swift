@@ -52,6 +52,9 @@ public final class SignalActions {
     /// Told of each change to one of them.
     public var didChange: ((_ signal: Int32, _ action: SignalAction) -> Void)?
 
+    /// Signals that would end the process by the kernel's hand are captured, so that a debugger sees them first.
+    private var capturesDeadly = false
+
     private let lock = Lock()
     /// By signal number. A buffer of its own rather than an array, so that it can be given back: see `dispose`.
     private let actions: UnsafeMutablePointer<SignalAction>
@@ -73,6 +76,7 @@ public final class SignalActions {
     private init(copying other: SignalActions) {
         actions = .allocate(capacity: Self.count)
         other.lock.withLock { actions.initialize(from: other.actions, count: Self.count) }
+        capturesDeadly = other.capturesDeadly
     }
 
     deinit { dispose() }
@@ -101,6 +105,14 @@ public final class SignalActions {
             actions[Int(signal)].handler = 1
             // All others the host itself has kept ignored, and pending where they were blocked.
             if Self.published & ThreadSignals.bit(signal) != 0 { apply(signal, actions[Int(signal)]) }
+        }
+    }
+
+    /// From now on no signal ends the process before vmrun has seen it, but those that cannot be caught.
+    public func captureDeadly() {
+        lock.withLock {
+            capturesDeadly = true
+            for signal in 1...Int32(64) where actions[Int(signal)].isDefault { apply(signal, actions[Int(signal)]) }
         }
     }
 
@@ -150,6 +162,11 @@ public final class SignalActions {
 
     /// Under the lock.
     private func apply(_ signal: Int32, _ action: SignalAction) {
+        if capturesDeadly, action.isDefault, DefaultAction(signal) == .terminate {
+            // A call that it interrupts is made again, should the debugger keep it.
+            _ = vmrun_set_disposition(signal, VMRUN_DISPOSITION_CAPTURE, SignalFlags.restart)
+            return
+        }
         let disposition: vmrun_disposition =
             action.isDefault
             ? VMRUN_DISPOSITION_DEFAULT : action.isIgnored ? VMRUN_DISPOSITION_IGNORE : VMRUN_DISPOSITION_CAPTURE

@@ -6,7 +6,7 @@ import Machine
 public enum SignalInformation {
     static let addressOffset = 16
 
-    static func setFault(_ info: inout siginfo_t, _ fault: GuestFault) {
+    public static func setFault(_ info: inout siginfo_t, _ fault: GuestFault) {
         withUnsafeMutableBytes(of: &info) { bytes in
             bytes.storeBytes(of: fault.signal, toByteOffset: 0, as: Int32.self)
             bytes.storeBytes(of: 0, toByteOffset: 4, as: Int32.self)

@@ -8,7 +8,7 @@ extension ThreadSignals {
         let wanted = mask & ~Self.unblockable
         // It came before the call, whose mask would hold it back.
         if host.pointee.captured != 0 && wanted & Self.bit(host.pointee.captured) != 0 { return VMRUN_ERESTART }
-        place.storeBytes(of: wanted, as: UInt64.self)
+        place.storeBytes(of: vmrun_host_mask(wanted), as: UInt64.self)
         host.pointee.call_mask = place.assumingMemoryBound(to: UInt64.self)
         let result = call()
         host.pointee.call_mask = nil

@@ -106,6 +106,37 @@ public final class ThreadSignals {
         vmrun_set_host_mask(mask)
     }
 
+    // MARK: For a debugger
+
+    /// The signal that is captured never came.
+    public func discardPending() {
+        host.pointee.captured = 0
+        vmrun_clear_bits(&host.pointee.attention, UInt32(VMRUN_ATTENTION_SIGNAL))
+        temporaryMask = nil
+        vmrun_set_host_mask(mask)
+    }
+
+    /// A signal that nobody sent; pending where it is blocked.
+    public func deliverGiven(_ cpu: GuestCPU, _ signal: Int32) {
+        var info = siginfo_t()
+        info.si_signo = signal
+        if mask & Self.bit(signal) != 0 {
+            _ = vmrun_requeue(signal, &info)
+            return
+        }
+        deliver(cpu, signal, info, inForce: mask)
+        if host.pointee.captured == 0 { vmrun_set_host_mask(mask) }
+    }
+
+    /// Whether delivering the signal ends the process; `isFault`: that of an instruction, which cannot be ignored or blocked.
+    public func isDeadly(_ signal: Int32, isFault: Bool) -> Bool {
+        let action = actions.action(signal)
+        if isFault && (action.isIgnored || mask & Self.bit(signal) != 0) { return true }
+        return action.isDefault && DefaultAction(signal) == .terminate
+    }
+
+    // MARK: Delivery
+
     private func deliver(_ cpu: GuestCPU, _ signal: Int32, _ info: siginfo_t, inForce: UInt64) {
         let action = actions.action(signal)
         if action.isIgnored { return }

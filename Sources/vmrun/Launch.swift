@@ -71,6 +71,7 @@ enum Launch {
         plan.coredumpFilter = coredumpFilter
         plan.hasRenouncedPrivileges = Confinement.hasRenouncedPrivileges
         openKVM(for: &plan)
+        if let place = options.debugger { waitForDebugger(place, options.stopsOnEntry, &plan) }
         if options.isConfined {
             HostConfinement.begin(
                 files.currentConfiguration, network: options.hasNetwork ? .host : .none,
@@ -112,7 +113,30 @@ enum Launch {
         }
     }
 
+    /// --gdb. The socket is there before anything is given up.
+    private static func waitForDebugger(_ place: Options.DebuggerPlace, _ stopsOnEntry: Bool, _ plan: inout ExecPlan) {
+        guard GuestDebugger.isAvailable else { Message.fail("--gdb is not available on arm64") }
+        do throws(HostError) {
+            let socket =
+                switch place {
+                case .port(let host, let port): try DebugSocket.listen(host: host, port: port)
+                case .path(let path): try DebugSocket.listen(path: path)
+                }
+            plan.debugger = DebugHandOver(listener: socket.descriptor, stopsOnEntry: stopsOnEntry)
+            Message.error("gdb: target remote \(text(socket.name))")
+        } catch {
+            let name =
+                switch place {
+                case .port(_, let port): "port \(port)"
+                case .path(let path): text(path)
+                }
+            Message.fail("--gdb: cannot listen on \(name) (errno \(error.number))")
+        }
+    }
+
     private static func speedUps(_ options: Options) -> SpeedUps {
+        // With a debugger each call leaves the guest, and the program's text is its own.
+        if options.debugger != nil { return [] }
         // A trace sees the calls that leave the guest.
         guard options.hasFastSystemCalls, options.trace == nil else { return [] }
         var chosen: SpeedUps = .fastPaths

@@ -225,3 +225,16 @@ private func refusal(_ words: String...) -> String? {
     #expect(try parse("--stats=json", "x").statistics == .json)
     #expect(refusal("--stats=xml", "x") == "--stats takes json or no value, not xml")
 }
+
+@Test func debuggers() throws {
+    #expect(try parse("--gdb", "1234", "sh").debugger == .port(host: 0x7f00_0001, 1234))
+    #expect(try parse("--gdb", ":1234", "sh").debugger == .port(host: 0x7f00_0001, 1234))
+    #expect(try parse("--gdb=10.0.0.1:0", "sh").debugger == .port(host: 0x0a00_0001, 0))
+    #expect(try parse("--gdb", "./socket", "--gdb-stop-on-entry", "sh").debugger == .path(bytes("./socket")))
+    #expect(try parse("--gdb", "1234", "--gdb-stop-on-entry", "sh").stopsOnEntry)
+    for place in ["socket", "65536", "10.0.0:1", "10.0.0.256:1", "::1", "1:2:3", "-1"] {
+        #expect(refusal("--gdb", place, "sh")?.contains(place) == true)
+    }
+    #expect(refusal("--gdb", "/" + String(repeating: "a", count: 107), "sh") != nil)
+    #expect(refusal("--gdb-stop-on-entry", "sh") != nil)
+}

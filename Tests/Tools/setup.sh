@@ -10,6 +10,8 @@ packages=(
     musl-tools busybox-static debootstrap debian-archive-keyring python3 util-linux strace
     # a translator for programs of other processors, and a compiler for one; another compiler for this one
     qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross tcc
+    # what debugs guests
+    gdb
     # what a single target needs beyond that
     "$@"
 )

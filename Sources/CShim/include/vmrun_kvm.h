@@ -29,6 +29,8 @@ static const unsigned long VMRUN_KVM_SET_XSAVE = KVM_SET_XSAVE;
 static const unsigned long VMRUN_KVM_GET_VCPU_EVENTS = KVM_GET_VCPU_EVENTS;
 static const unsigned long VMRUN_KVM_SET_MP_STATE = KVM_SET_MP_STATE; // KVM_CAP_MP_STATE
 static const unsigned long VMRUN_KVM_ENABLE_CAP = KVM_ENABLE_CAP;     // KVM_CAP_ENABLE_CAP_VM
+static const unsigned long VMRUN_KVM_GET_DEBUGREGS = KVM_GET_DEBUGREGS; // KVM_CAP_DEBUGREGS
+static const unsigned long VMRUN_KVM_SET_DEBUGREGS = KVM_SET_DEBUGREGS;
 
 #define VMRUN_CPUID_ENTRIES 256
 
@@ -98,6 +100,15 @@ static inline struct vmrun_processor_words vmrun_processor_answer(uint32_t leaf)
     struct vmrun_processor_words words = {.a = leaf};
     __asm__ volatile("cpuid" : "+a"(words.a), "=b"(words.b), "+c"(words.c), "=d"(words.d));
     return words;
+}
+
+/// The guest's debug registers: four addresses and DR7, with nothing in DR6.
+static inline struct kvm_debugregs vmrun_debug_registers(const uint64_t addresses[4], uint64_t control)
+{
+    struct kvm_debugregs registers = {.dr6 = 0xffff0ff0, .dr7 = control | 0x400};
+    for (int i = 0; i < 4; i++)
+        registers.db[i] = addresses[i];
+    return registers;
 }
 
 /// The registers that KVM keeps in kvm_run at every exit (KVM_CAP_SYNC_REGS).

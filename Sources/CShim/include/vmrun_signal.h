@@ -34,6 +34,22 @@ long vmrun_requeue(int signal, const siginfo_t *info);
 /// Makes thread `tid` of this process leave the guest. 0 or -errno.
 long vmrun_kick(int32_t tid);
 
+/// With a debugger there is another kick, by a signal that no program uses and that is never blocked while the guest runs. What
+/// somebody else sends of it while the guest blocks it is lost.
+#define VMRUN_DEBUG_KICK_SIGNAL SIGSTKFLT
+
+/// Makes ready for that kick. To be called before there is a second thread.
+void vmrun_enable_debug_kick(void);
+
+/// Makes thread `tid` of this process leave the guest, whatever its guest blocks. 0 or -errno.
+long vmrun_debug_kick(int32_t tid);
+
+/// The mask that the host is to have where the guest has `mask`.
+uint64_t vmrun_host_mask(uint64_t mask);
+
+/// Whether `address` is in the code in which calls of the guest's wait.
+int vmrun_is_in_guest_call(uint64_t address);
+
 struct vmrun_thread;
 /// Whether a kick would reach the thread now: its guest does not block the signal.
 int vmrun_takes_kick(const struct vmrun_thread *thread);

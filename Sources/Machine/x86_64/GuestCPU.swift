@@ -30,7 +30,7 @@ public final class GuestCPU {
     var sampleInterval: UInt32
     /// Whether the calls of this vCPU's thread are this host thread's or the poller's to make, where there is a poller.
     var turn: CallTurn?
-    private var position = Position.user
+    private(set) var position = Position.user
     /// The segment registers must be set to ring 3 before the next entry.
     private var forceUser = false
     /// An exception is on its way to its stub: the context can neither be shown nor replaced before the stub has reported it.
