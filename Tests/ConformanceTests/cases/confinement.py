@@ -38,7 +38,7 @@ def vmrun_is_confined(context):
     """The first process, its children, and fresh images after many an exec: one filter each, and no new privileges."""
     own = state("self")
     expected = (1, 2, own[2] + 1)
-    chain = 'if [ "$1" -gt 0 ]; then exec /bin/sh -c "$2" sh $(($1 - 1)) "$2"; fi; (read line; true) & echo ready; wait'
+    chain = 'if [ "$1" -gt 0 ]; then exec /bin/sh -c "$2" sh $(($1 - 1)) "$2"; fi; exec 3<&0; (read line <&3; true) & echo ready; wait'
     for options, wanted in [((), expected), (("--no-confine",), own), (("--fakeroot",), expected)]:
         for depth in ["0", "100"]:
             with sleeping(context, ["/bin/sh", "-c", chain, "sh", depth, chain], *options, sysroot=context.busybox) as guest:
