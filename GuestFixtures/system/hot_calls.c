@@ -1,6 +1,7 @@
 /* System calls made again and again from one place, which whoever runs the program may make cheap by changing that place: nothing of it may
    show. The places are `mov $number, %eax; syscall`, in pages of their own. */
 #include "check.h"
+#include "kicks.h"
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -399,8 +400,7 @@ static void single_steps(void)
     CHECK_OK(sigaction(SIGTRAP, &action, NULL));
 }
 
-static volatile int sent, stop_sending;
-static volatile long received, bad_rip;
+static volatile long bad_rip;
 
 static void on_kick(int number, siginfo_t *info, void *opaque)
 {
@@ -417,17 +417,6 @@ static void on_kick(int number, siginfo_t *info, void *opaque)
     if (in_reader < 24 && in_reader != 0 && in_reader != 2 && in_reader != 4 && in_reader != 10 && in_reader != 12 && in_reader != 23)
         bad_rip++;
     if (offset == SITE && rcx != (greg_t)(uintptr_t)parent_of_kicked + SITE) bad_rip++;
-}
-
-static void *kick(void *target)
-{
-    unsigned seed = 4711;
-    while (!stop_sending) {
-        seed = seed * 1103515245 + 12345;
-        for (volatile unsigned i = seed >> 16 & 0x7fff; i > 0; i--) continue;
-        if (sent - received < 4 && pthread_kill(*(pthread_t *)target, SIGUSR1) == 0) sent++;
-    }
-    return NULL;
 }
 
 static void kicked(void)

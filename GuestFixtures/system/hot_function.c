@@ -1,6 +1,7 @@
 /* As hot_calls, with the place that C libraries have for syscall(2): the number comes in a register, and the instruction before the
    `syscall` takes the last argument from the stack. */
 #include "check.h"
+#include "kicks.h"
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -197,8 +198,7 @@ static void no_stack(void)
     CHECK_EQ(signal(SIGBUS, SIG_DFL) == SIG_ERR, 0);
 }
 
-static volatile int sent, stop_sending;
-static volatile long received, bad_place;
+static volatile long bad_place;
 
 static void on_kick(int number UNUSED, siginfo_t *info UNUSED, void *opaque)
 {
@@ -207,17 +207,6 @@ static void on_kick(int number UNUSED, siginfo_t *info UNUSED, void *opaque)
     uintptr_t offset = rip - (uintptr_t)kicked_place;
     if (rip >> 40 == 0x7d || rip < 65536 || rip >> 47 != 0) bad_place++;
     if (offset <= SITE && offset != SYSCALL && offset != SITE && (offset > LOAD || offset % 3 != 0)) bad_place++;
-}
-
-static void *kick(void *target)
-{
-    unsigned seed = 4711;
-    while (!stop_sending) {
-        seed = seed * 1103515245 + 12345;
-        for (volatile unsigned i = seed >> 16 & 0x7fff; i > 0; i--) continue;
-        if (sent - received < 4 && pthread_kill(*(pthread_t *)target, SIGUSR1) == 0) sent++;
-    }
-    return NULL;
 }
 
 static void kicked(void)
