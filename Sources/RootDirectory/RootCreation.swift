@@ -176,12 +176,6 @@ public struct RootCreation {
 
 /// Debian's names of processors.
 enum DebianArchitecture {
-    #if arch(x86_64)
-    static let host = "amd64"
-    #else
-    static let host = "arm64"
-    #endif
-
     /// What qemu-user calls the processor; nil where vmrun knows none of that name.
     static func machine(_ name: [UInt8]) -> String? {
         for (debian, machine) in names where debian.withUTF8Buffer({ $0.elementsEqual(name) }) { return machine.description }

@@ -272,11 +272,7 @@ extension CallText {
     }
 
     private mutating func status(_ fields: Fields) {
-        #if arch(arm64)
-        let (mode, device, size) = (fields.u32(16), fields.u64(32), fields.i64(48))
-        #else
-        let (mode, device, size) = (fields.u32(24), fields.u64(40), fields.i64(48))
-        #endif
+        let mode = fields.u32(ArchitectureCalls.statusMode), device = fields.u64(ArchitectureCalls.statusDevice), size = fields.i64(48)
         line.text("{st_mode=")
         fileMode(mode)
         if mode & 0xf000 == 0x2000 || mode & 0xf000 == 0x6000 {

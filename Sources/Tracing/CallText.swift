@@ -285,11 +285,7 @@ public struct CallText {
     /// Under names, since architectures differ in their order.
     private mutating func cloneArguments() {
         let flags = arguments.a0
-        #if arch(arm64)
-        let (tls, child) = (arguments.a3, arguments.a4)
-        #else
-        let (tls, child) = (arguments.a4, arguments.a3)
-        #endif
+        let (tls, child) = ArchitectureCalls.cloneTail(arguments)
         line.text("child_stack=")
         line.pointer(arguments.a1)
         line.text(", flags=")

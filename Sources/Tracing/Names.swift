@@ -78,7 +78,7 @@ extension Notation {
     var names: Names? {
         switch self {
         case .accessMode: Names("! ffffffff F_OK 0 ! 0 R_OK 4 W_OK 2 X_OK 1")
-        case .openFlags: Self.openFlagNames
+        case .openFlags: Self.ArchitectureCalls.openFlags
         case .atFlags:
             Names(
                 "AT_SYMLINK_NOFOLLOW 100 AT_REMOVEDIR 200 AT_SYMLINK_FOLLOW 400 AT_NO_AUTOMOUNT 800 AT_EMPTY_PATH 1000 AT_STATX_FORCE_SYNC 2000 AT_STATX_DONT_SYNC 4000")
@@ -176,17 +176,6 @@ extension Notation {
             .timevalPair, .fcntlArgument, .requestArgument, .futexArgument, .controlArgument, .optionValue:
             nil
         }
-    }
-
-    /// Some flags of open(2) have other values on arm64.
-    private static var openFlagNames: Names {
-        #if arch(arm64)
-        Names(
-            "! 3 O_RDONLY 0 O_WRONLY 1 O_RDWR 2 O_ACCMODE 3 ! 0 O_TMPFILE 404000 O_CREAT 40 O_EXCL 80 O_NOCTTY 100 O_TRUNC 200 O_APPEND 400 O_NONBLOCK 800 O_SYNC 101000 O_DSYNC 1000 O_DIRECT 10000 O_LARGEFILE 20000 O_NOFOLLOW 8000 O_NOATIME 40000 O_CLOEXEC 80000 O_PATH 200000 O_DIRECTORY 4000 FASYNC 2000")
-        #else
-        Names(
-            "! 3 O_RDONLY 0 O_WRONLY 1 O_RDWR 2 O_ACCMODE 3 ! 0 O_TMPFILE 410000 O_CREAT 40 O_EXCL 80 O_NOCTTY 100 O_TRUNC 200 O_APPEND 400 O_NONBLOCK 800 O_SYNC 101000 O_DSYNC 1000 O_DIRECT 4000 O_LARGEFILE 8000 O_NOFOLLOW 20000 O_NOATIME 40000 O_CLOEXEC 80000 O_PATH 200000 O_DIRECTORY 10000 FASYNC 2000")
-        #endif
     }
 }
 

@@ -1,0 +1,5 @@
+#if arch(x86_64)
+extension DebianArchitecture {
+    static let host = "amd64"
+}
+#endif
