@@ -78,7 +78,7 @@ extension Notation {
     var names: Names? {
         switch self {
         case .accessMode: Names("! ffffffff F_OK 0 ! 0 R_OK 4 W_OK 2 X_OK 1")
-        case .openFlags: Self.ArchitectureCalls.openFlags
+        case .openFlags: ArchitectureCalls.openFlags
         case .atFlags:
             Names(
                 "AT_SYMLINK_NOFOLLOW 100 AT_REMOVEDIR 200 AT_SYMLINK_FOLLOW 400 AT_NO_AUTOMOUNT 800 AT_EMPTY_PATH 1000 AT_STATX_FORCE_SYNC 2000 AT_STATX_DONT_SYNC 4000")
