@@ -136,7 +136,7 @@ if isFuzzed {
         tests("HandOverTests", ["Process", "Host", "CShim"]),
         tests("ProcessTests", ["Process", "Tracing", "SyntheticFS", "Host", "LinuxABI", "CShim"]),
         tests("SeccompTests", ["Seccomp"]),
-        tests("ConfinementTests", ["Confinement", "Seccomp", "KVM", "LinuxABI", "Syscalls", "Host", "CShim"]),
+        tests("ConfinementTests", ["Confinement", "Seccomp", "KVM", "LinuxABI", "Machine", "Syscalls", "Host", "CShim"]),
         tests("SyscallsTests", ["Syscalls", "Process", "Tracing", "GuestMemory", "Host", "LinuxABI", "CShim"]),
     ]
 }

@@ -3,6 +3,7 @@ import Confinement
 import Glibc
 import KVM
 import LinuxABI
+import Machine
 import Testing
 
 @testable import Syscalls
@@ -10,7 +11,7 @@ import Testing
 private let filter = HostCalls.filter(.host, machineRequests: KVMRequests.all)
 
 private func answer(_ number: Int32, _ arguments: UInt64..., in program: FilterProgram = filter) -> UInt32? {
-    run(program, architecture: HostCalls.architecture, number: UInt32(bitPattern: number), arguments)?.answer
+    run(program, architecture: GuestCPU.auditArchitecture, number: UInt32(bitPattern: number), arguments)?.answer
 }
 
 /// The kernel takes no longer ones (BPF_MAXINSNS).
