@@ -51,7 +51,9 @@ public enum StatisticsReporter {
         _ = Host.raw(Int32(SYS_dup3), own, 0, 0)
         _ = Host.raw(Int32(SYS_close), 1)
         _ = Host.raw(Int32(SYS_close_range), 3, Int(UInt32.max), 0)
-        "/".withCString { _ = Host.raw(Int32(SYS_chdir), $0.argument) }
+        let top = "/".withCString { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_PATH | O_DIRECTORY)) }
+        _ = Host.raw(Int32(SYS_fchdir), top)
+        _ = Host.raw(Int32(SYS_close), top)
         do throws(HostError) {
             Statistics.use(try Host.map(memoryFile: 0, size: Statistics.size))
             try Host.call(Int32(SYS_flock), 0, Int(LOCK_EX), retryOnInterrupt: true)

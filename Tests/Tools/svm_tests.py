@@ -30,6 +30,7 @@ FIXTURES = FixtureJobs(
     beyond_the_emulator={
         "signals/faults": "no exception for unmasked SSE errors",
         "signals/fault_kinds": "no exception for unmasked SSE errors",
+        "system/hot_function": "a protection fault where a processor has a stack fault",
     },
     left_out={
         "signals/kick": "no end natively with six signals instead of ten thousand, and nothing else runs meanwhile",
