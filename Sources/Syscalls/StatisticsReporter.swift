@@ -51,7 +51,7 @@ public enum StatisticsReporter {
         _ = Host.raw(Int32(SYS_dup3), own, 0, 0)
         _ = Host.raw(Int32(SYS_close), 1)
         _ = Host.raw(Int32(SYS_close_range), 3, Int(UInt32.max), 0)
-        let top = "/".withCString { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_PATH | O_DIRECTORY)) }
+        let top = "/".withCString { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0.argument, Int(O_RDONLY | O_DIRECTORY)) }
         _ = Host.raw(Int32(SYS_fchdir), top)
         _ = Host.raw(Int32(SYS_close), top)
         do throws(HostError) {
