@@ -353,7 +353,7 @@ def without_root(context):
         check(result.status == 1 and b"uts needs root" in result.stderr, f"user {USER}: {result.describe()}", result.transcript())
 
 
-@case(needs_host=False)
+@case()
 def features_and_version(context):
     result = context.run([runtime(context), "features"])
     features = json.loads(result.stdout)
