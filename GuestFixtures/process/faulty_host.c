@@ -1,6 +1,5 @@
 // Asks the host for one thing after the other and says which failed, with what errno: for Tests/Tools/faults.py, whose vmrun meets a host
 // that fails. Arguments are the things to ask for. Ends with 0 where everything was had, with 1 where not.
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
