@@ -82,6 +82,11 @@ static int is_fault_signal(int signal)
 // VMRUN_DEBUG_KICK_SIGNAL once there is a debugger.
 static int debug_kick;
 
+static int is_kick_signal(int signal)
+{
+    return signal == VMRUN_KICK_SIGNAL || signal == debug_kick;
+}
+
 // Signals whose handler vmrun cannot be without: copies of guest memory fault, and threads are kicked.
 static int is_always_captured(int signal)
 {
@@ -176,7 +181,7 @@ static void handler(int signal, siginfo_t *info, void *opaque)
     if (!thread)
         return;
 
-    int is_kick = (signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
+    int is_kick = is_kick_signal(signal) && (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
                   (uint64_t)(uintptr_t)info->si_value.sival_ptr == VMRUN_KICK_VALUE;
     if (is_kick) {
         thread->kicked = 1;
@@ -206,7 +211,7 @@ static void handler(int signal, siginfo_t *info, void *opaque)
         // The kernel was about to resume a call with a relative time-out, which a handler ends with EINTR.
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
-    } else if (!is_kick && (signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && !vmrun_restarts(signal)) {
+    } else if (!is_kick && is_kick_signal(signal) && !vmrun_restarts(signal)) {
         CONTEXT_IP(context) = (uintptr_t)vmrun_isc_end;
         CONTEXT_RESULT(context) = -EINTR;
     } else {
@@ -237,7 +242,7 @@ long vmrun_set_disposition(int signal, enum vmrun_disposition disposition, uint6
 {
     if (is_always_captured(signal)) {
         flags &= SA_RESTART;
-        if (signal == VMRUN_KICK_SIGNAL || signal == debug_kick)
+        if (is_kick_signal(signal))
             flags = flags ? SA_RESTART : SA_RESTART | SA_GUEST_INTERRUPTS;
         if (disposition == VMRUN_DISPOSITION_IGNORE)
             flags = SA_RESTART | SA_GUEST_IGNORES;
@@ -271,7 +276,7 @@ void vmrun_install_handlers(void)
 int vmrun_restarts(int signal)
 {
     uint64_t flags = host_flags(signal);
-    return flags & SA_RESTART && !((signal == VMRUN_KICK_SIGNAL || signal == debug_kick) && flags & SA_GUEST_INTERRUPTS);
+    return flags & SA_RESTART && !(is_kick_signal(signal) && flags & SA_GUEST_INTERRUPTS);
 }
 
 uint64_t vmrun_host_mask(uint64_t mask)

@@ -6,7 +6,7 @@ public enum HostFile {
     public static func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
 
     /// Calls `body` with the path as the kernel takes it, and gives its answer.
-    public static func with(_ path: [UInt8], _ body: (Int) -> Int) -> Int {
+    public static func with<Result>(_ path: [UInt8], _ body: (Int) -> Result) -> Result {
         (path + [0]).withUnsafeBytes { body(Int(bitPattern: $0.baseAddress)) }
     }
 
@@ -88,14 +88,22 @@ public enum HostFile {
             }
             if count < 0 { return nil }
             if count == 0 { break }
-            var offset = 0
-            while offset + 19 < count {
-                let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
-                let name = Array(buffer[(offset + 19)..<min(offset + length, count)].prefix { $0 != 0 })
-                if name != [0x2e] && name != [0x2e, 0x2e] { result.append(name) }
-                offset += max(length, 20)
+            buffer.withUnsafeBytes { buffer in
+                forEachName(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) { name in
+                    if !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8) { result.append(Array(name)) }
+                }
             }
         }
         return result
+    }
+
+    /// The names in records of getdents64(2): inode and offset, length at 16, name at 19.
+    static func forEachName(in records: UnsafeRawBufferPointer, _ body: (Slice<UnsafeRawBufferPointer>) -> Void) {
+        var start = 0
+        while start + 19 < records.count {
+            let length = max(Int(records.loadUnaligned(fromByteOffset: start + 16, as: UInt16.self)), 20)
+            body(records[(start + 19)..<min(start + length, records.count)].prefix { $0 != 0 })
+            start += length
+        }
     }
 }

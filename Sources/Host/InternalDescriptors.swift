@@ -103,14 +103,11 @@ public enum InternalDescriptors {
         if !isWhole { for descriptor in 0..<base { closeIfMarked(descriptor) } }
     }
 
-    /// The names that are numbers, in records of getdents64(2): inode and offset, length at 16, name at 19.
+    /// The names that are numbers, in records of getdents64(2).
     private static func forEachNumber(in records: UnsafeRawBufferPointer, _ body: (Int32) -> Void) {
-        var start = 0
-        while start + 19 < records.count {
-            let length = Int(records.loadUnaligned(fromByteOffset: start + 16, as: UInt16.self))
-            let digits = records[(start + 19)...].prefix { $0 >= 0x30 && $0 <= 0x39 }
+        HostFile.forEachName(in: records) { name in
+            let digits = name.prefix { $0 >= 0x30 && $0 <= 0x39 }
             if !digits.isEmpty { body(digits.reduce(0) { $0 &* 10 &+ Int32($1 - 0x30) }) }
-            start += max(length, 20)
         }
     }
 

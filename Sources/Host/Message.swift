@@ -15,15 +15,7 @@ public enum Message {
 
     /// Writes all of it, as far as that is possible.
     public static func write(_ line: [UInt8], to descriptor: Int) {
-        line.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let result = Host.raw(
-                    Int32(SYS_write), descriptor, Int(bitPattern: bytes.baseAddress) + done, bytes.count - done)
-                if result <= 0 && result != -Int(EINTR) { return }
-                done += max(result, 0)
-            }
-        }
+        HostFile.append(line[...], to: descriptor)
     }
 
     /// What is to be done before a failure ends the process. Set while there is one thread.

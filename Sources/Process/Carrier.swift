@@ -135,16 +135,7 @@ final class Carrier {
         guard pending != 0 else { return }
         // Taking a signal takes the thread's own before the process's.
         var own = ProcessStat.pendingForThread()
-        var now = timespec()
-        while own != 0 {
-            let taken = withUnsafeMutablePointer(to: &own) { set in
-                withUnsafeMutablePointer(to: &now) { time in
-                    Host.raw(Int32(SYS_rt_sigtimedwait), set.argument, 0, time.argument, 8)
-                }
-            }
-            if taken <= 0 { return }
-            own = ProcessStat.pendingForThread()
-        }
+        while own != 0 && Host.takePendingSignal(of: own) > 0 { own = ProcessStat.pendingForThread() }
     }
 }
 

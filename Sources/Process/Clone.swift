@@ -64,11 +64,10 @@ struct Gate {
 
     /// Both ends are among those that a fork child drops: a child of another thread must not hold the gate.
     init() throws(GuestErrno) {
-        var ends: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutablePointer(to: &ends) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
-        guard made == 0 else { throw GuestErrno(Int32(-made)) }
-        readEnd = InternalDescriptors.adoptForMachine(ends.0)
-        writeEnd = InternalDescriptors.adoptForMachine(ends.1)
+        let ends: (reading: Int32, writing: Int32)
+        do throws(HostError) { ends = try Host.pipe() } catch { throw GuestErrno(error.number) }
+        readEnd = InternalDescriptors.adoptForMachine(ends.reading)
+        writeEnd = InternalDescriptors.adoptForMachine(ends.writing)
         if readEnd < 0 || writeEnd < 0 {
             close()
             throw .EMFILE

@@ -79,9 +79,7 @@ public struct DebugSocket {
         defer { _ = Host.raw(Int32(SYS_umask), mask) }
         do throws(HostError) { try bind(descriptor, address) } catch {
             guard error.number == EADDRINUSE, isDeserted(address) else { throw error }
-            _ = (path + [0]).withUnsafeBytes {
-                Host.raw(Int32(SYS_unlinkat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), 0)
-            }
+            _ = HostFile.with(path) { Host.raw(Int32(SYS_unlinkat), Int(AT_FDCWD), $0, 0) }
             try bind(descriptor, address)
         }
         return DebugSocket(descriptor: descriptor, name: path)

@@ -94,7 +94,7 @@ struct DebugPoints {
     }
 
     mutating func removeAll(_ text: ProcessText?) {
-        if lifts == 0, let text { for breakpoint in breakpoints { Self.restore(breakpoint, text) } }
+        if let text { restore(in: text) }
         breakpoints = []
         watches = []
         hardware = GuestCPU.HardwarePoints()
@@ -102,7 +102,7 @@ struct DebugPoints {
     }
 
     mutating func lift(_ text: ProcessText?) {
-        if lifts == 0, let text { for breakpoint in breakpoints { Self.restore(breakpoint, text) } }
+        if let text { restore(in: text) }
         lifts += 1
     }
 
@@ -114,7 +114,7 @@ struct DebugPoints {
         }
     }
 
-    /// A copy of the memory, as the program wrote it, gets the breakpoints out.
+    /// Memory, or a copy of it, is as the program wrote it.
     func restore(in text: ProcessText) {
         if lifts == 0 { for breakpoint in breakpoints { Self.restore(breakpoint, text) } }
     }

@@ -106,28 +106,29 @@ extension ForkIPC {
         var result: [Int32] = []
         var done = 0
         while done < bytes.count {
-            var ends: (Int32, Int32) = (-1, -1)
-            let made = withUnsafeMutablePointer(to: &ends) {
-                Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC | O_NONBLOCK))
+            let ends: (reading: Int32, writing: Int32)
+            do throws(HostError) { ends = try Host.pipe(O_NONBLOCK) } catch {
+                for file in result { Host.close(file) }
+                throw .refused(error.number)
             }
-            let reading = made == 0 ? InternalDescriptors.adopt(ends.0) : -1
+            let reading = InternalDescriptors.adopt(ends.reading)
             guard reading >= 0, result.count < forkIPCDescriptorChunk else {
-                Host.close(ends.1)
+                Host.close(ends.writing)
                 Host.close(reading)
                 for file in result { Host.close(file) }
-                throw made == 0 && reading >= 0 ? .tooLarge : .refused(made == 0 ? EMFILE : Int32(-made))
+                throw reading >= 0 ? .tooLarge : .refused(EMFILE)
             }
             result.append(reading)
             // Where this is refused the pipe keeps its usual size.
-            _ = Host.raw(Int32(SYS_fcntl), Int(ends.1), setSize, min(largest, bytes.count - done))
+            _ = Host.raw(Int32(SYS_fcntl), Int(ends.writing), setSize, min(largest, bytes.count - done))
             while done < bytes.count {
                 let written = bytes.withUnsafeBytes {
-                    Host.raw(Int32(SYS_write), Int(ends.1), Int(bitPattern: $0.baseAddress) + done, bytes.count - done)
+                    Host.raw(Int32(SYS_write), Int(ends.writing), Int(bitPattern: $0.baseAddress) + done, bytes.count - done)
                 }
                 if written <= 0 { break }
                 done += written
             }
-            Host.close(ends.1)
+            Host.close(ends.writing)
         }
         return result
     }

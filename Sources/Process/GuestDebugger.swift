@@ -96,12 +96,8 @@ public final class GuestDebugger {
     }
 
     private static func makeBell() -> (Int32, Int32)? {
-        var ends: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutablePointer(to: &ends) {
-            Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC | O_NONBLOCK))
-        }
-        guard made == 0 else { return nil }
-        let bell = (InternalDescriptors.adoptForMachine(ends.0), InternalDescriptors.adoptForMachine(ends.1))
+        guard let ends = try? Host.pipe(O_NONBLOCK) else { return nil }
+        let bell = (InternalDescriptors.adoptForMachine(ends.reading), InternalDescriptors.adoptForMachine(ends.writing))
         return bell.0 < 0 || bell.1 < 0 ? nil : bell
     }
 
@@ -160,7 +156,7 @@ public final class GuestDebugger {
     /// Waits until no thread is in the guest any more. With the lock held, which is free in between.
     func settle() {
         let begin = Clock.monotonic()
-        var pause = 50_000
+        var pause: UInt64 = 50_000
         while true {
             let patience = Clock.monotonic() - begin > 100_000_000
             var isSettled = true
@@ -182,10 +178,9 @@ public final class GuestDebugger {
     }
 
     /// Lets the threads go on with what they do, for so many nanoseconds.
-    private func breathe(_ nanoseconds: Int) {
+    private func breathe(_ nanoseconds: UInt64) {
         lock.unlock()
-        var pause = timespec(tv_sec: 0, tv_nsec: nanoseconds)
-        _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+        Host.pause(nanoseconds: nanoseconds)
         lock.lock()
     }
 

@@ -18,15 +18,11 @@ extension GuestThread {
                 lastSystemCall = number
                 if isStepping { process.debugger?.callBegins(self) }
                 if let site = cpu.sampledSite, !process.memory.noteCall(number, behind: site) { cpu.sampleLess() }
-                var result: Int
-                if isFiltered {
-                    result = serveFiltered(number, cpu.systemCallArguments)
-                    if hasEnded { return }
-                } else {
-                    result = process.server.serve(self, number: number, cpu.systemCallArguments)
-                    if hasEnded { return }
-                    noteServed(number, result)
-                }
+                let isFree = !isFiltered
+                var result =
+                    isFree ? process.server.serve(self, number: number, cpu.systemCallArguments) : serveFiltered(number, cpu.systemCallArguments)
+                if hasEnded { return }
+                if isFree { noteServed(number, result) }
                 if handOver != -1 { result = handOver == Self.inPlace ? replaceProgram() : becomeProgram() }
                 let isRestarted = !hasContext && result == VMRUN_ERESTART
                 if hasContext {

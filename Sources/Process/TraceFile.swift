@@ -53,13 +53,7 @@ extension GuestThread {
 
     /// Takes back the signal that a failed write has sent to this thread.
     private func dropSignal(_ signal: Int32) {
-        var set: UInt64 = 1 << UInt64(signal - 1)
-        var now = timespec()
-        withUnsafeMutablePointer(to: &set) { set in
-            withUnsafeMutablePointer(to: &now) { now in
-                _ = Host.raw(Int32(SYS_rt_sigtimedwait), set.argument, 0, now.argument, 8)
-            }
-        }
+        _ = Host.takePendingSignal(of: 1 << UInt64(signal - 1))
     }
 }
 
@@ -79,9 +73,7 @@ extension GuestProcess {
         threadsLock.withLock {
             if traceFile >= 0 || traceFile == TraceFileState.none { return traceFile }
             let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (traceFile == TraceFileState.new ? O_TRUNC : 0)
-            let result = (settings.fileName(of: pid) + [0]).withUnsafeBytes {
-                Host.raw(Int32(SYS_openat), Int(settings.descriptor), Int(bitPattern: $0.baseAddress), Int(flags), 0o666)
-            }
+            let result = HostFile.with(settings.fileName(of: pid)) { Host.raw(Int32(SYS_openat), Int(settings.descriptor), $0, Int(flags), 0o666) }
             traceFile = result < 0 ? TraceFileState.none : InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
             if result < 0 { Message.error("the trace file of process \(pid) cannot be opened (errno \(-result))") }
             return traceFile

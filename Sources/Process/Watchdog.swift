@@ -2,20 +2,6 @@ import CShim
 import Host
 import Machine
 
-public enum Clock {
-    /// CLOCK_MONOTONIC in nanoseconds, through the vDSO.
-    public static func monotonic() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
-
-    /// Processor time of this process's threads in nanoseconds.
-    static func ofProcess() -> UInt64 { nanoseconds(CLOCK_PROCESS_CPUTIME_ID) }
-
-    private static func nanoseconds(_ clock: clockid_t) -> UInt64 {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-}
-
 /// `--timeout`: ends the run where a thread stays in the guest too long without a system call. `--cpu-time`: ends every process of the
 /// session when they have used too much together. `--memory`: kills the largest one when they have too much.
 enum Watchdog {
@@ -51,8 +37,7 @@ enum Watchdog {
         threadName.withCString { _ = Host.raw(Int32(SYS_prctl), Int(PR_SET_NAME), $0.argument) }
         var nanoseconds: UInt64 = usualPause
         while true {
-            var pause = timespec(tv_sec: 0, tv_nsec: Int(nanoseconds))
-            _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+            Host.pause(nanoseconds: nanoseconds)
             process.chargeProcessorTime()
             nanoseconds = min(usualPause, process.session.memoryUse.enforce(for: process))
             guard process.timeout > 0 else { continue }

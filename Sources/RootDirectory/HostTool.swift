@@ -25,23 +25,22 @@ struct HostTool {
     /// Runs it and waits for it. What it prints goes to `output`, piece by piece. With `ownMounts` the mounts that it makes end
     /// with it. Gives its exit status, 128+N where signal N ended it, or -errno where it could not be started.
     func run(_ arguments: [[UInt8]], environment: [[UInt8]], ownMounts: Bool, output: (ArraySlice<UInt8>) -> Void) -> Int {
-        var pipe: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutablePointer(to: &pipe) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
-        guard made == 0 else { return made }
+        let pipe: (reading: Int32, writing: Int32)
+        do throws(HostError) { pipe = try Host.pipe() } catch { return -Int(error.number) }
         let words = ExecWords([path] + arguments)
         let variables = ExecWords(environment)
         let child = vmrun_fork()
         if child == 0 {
-            become(words, variables, output: Int(pipe.1), ownMounts: ownMounts)
+            become(words, variables, output: Int(pipe.writing), ownMounts: ownMounts)
         }
-        _ = Host.raw(Int32(SYS_close), Int(pipe.1))
-        defer { _ = Host.raw(Int32(SYS_close), Int(pipe.0)) }
+        _ = Host.raw(Int32(SYS_close), Int(pipe.writing))
+        defer { _ = Host.raw(Int32(SYS_close), Int(pipe.reading)) }
         guard child > 0 else { return child }
 
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = chunk.withUnsafeMutableBytes {
-                Host.raw(Int32(SYS_read), Int(pipe.0), Int(bitPattern: $0.baseAddress), $0.count)
+                Host.raw(Int32(SYS_read), Int(pipe.reading), Int(bitPattern: $0.baseAddress), $0.count)
             }
             if count == -Int(EINTR) { continue }
             if count <= 0 { break }

@@ -22,6 +22,21 @@ public struct StatisticsReport {
         return text
     }
 
+    /// What is counted once, in the order of both reports: its names there, the table's with the spaces behind it.
+    private static var totals: [(key: StaticString, title: StaticString, value: UInt64)] {
+        [
+            ("faults", "page faults       ", Statistics.events(.faults)),
+            ("refused_accesses", "refused accesses  ", Statistics.events(.refusedAccesses)),
+            ("chunks", "memory chunks     ", Statistics.events(.chunks)),
+            ("forks", "forks             ", Statistics.events(.forks)),
+            ("vforks", "vforks            ", Statistics.events(.vforks)),
+            ("execs_in_place", "execs in place    ", Statistics.events(.execsInPlace)),
+            ("execs_in_fresh_image", "execs, fresh image ", Statistics.events(.execs)),
+            ("threads", "threads made      ", Statistics.events(.threads)),
+            ("peak_memory_kib", "peak memory, KiB  ", Statistics.peak),
+        ]
+    }
+
     // MARK: JSON
 
     private mutating func makeJSON(_ calls: [Statistics.CallCount], _ sum: Statistics.CallCount) {
@@ -37,16 +52,13 @@ public struct StatisticsReport {
             fields(call)
             put("}")
         }
-        put("],\n \"faults\": ")
-        number(Statistics.events(.faults))
-        field("refused_accesses", Statistics.events(.refusedAccesses))
-        field("chunks", Statistics.events(.chunks))
-        field("forks", Statistics.events(.forks))
-        field("vforks", Statistics.events(.vforks))
-        field("execs_in_place", Statistics.events(.execsInPlace))
-        field("execs_in_fresh_image", Statistics.events(.execs))
-        field("threads", Statistics.events(.threads))
-        field("peak_memory_kib", Statistics.peak)
+        put("]")
+        for (index, total) in Self.totals.enumerated() {
+            put(index == 0 ? ",\n \"" : ", \"")
+            put(total.key)
+            put("\": ")
+            number(total.value)
+        }
         put("}\n")
     }
 
@@ -81,15 +93,11 @@ public struct StatisticsReport {
         put("total\n\n")
         put("elapsed seconds   ")
         seconds(now &- Statistics.beginning)
-        line("page faults       ", Statistics.events(.faults))
-        line("refused accesses  ", Statistics.events(.refusedAccesses))
-        line("memory chunks     ", Statistics.events(.chunks))
-        line("forks             ", Statistics.events(.forks))
-        line("vforks            ", Statistics.events(.vforks))
-        line("execs in place    ", Statistics.events(.execsInPlace))
-        line("execs, fresh image ", Statistics.events(.execs))
-        line("threads made      ", Statistics.events(.threads))
-        line("peak memory, KiB  ", Statistics.peak)
+        for total in Self.totals {
+            put("\n")
+            put(total.title)
+            number(total.value)
+        }
         put("\n")
     }
 
@@ -103,12 +111,6 @@ public struct StatisticsReport {
         column(call.switchless, 11)
         column(call.exits, 10)
         put("  ")
-    }
-
-    private mutating func line(_ title: StaticString, _ value: UInt64) {
-        put("\n")
-        put(title)
-        number(value)
     }
 
     private mutating func column(_ value: UInt64, _ width: Int) {

@@ -3,6 +3,8 @@ import FakeRoot
 /// /proc/PID/status, stat, statm and limits: the host's text with the fields replaced that would tell of vmrun.
 struct ProcessStatusText {
     let record: ProcessRecord
+    /// Whether the thread asks for its own. It runs then, though its host thread may sleep while another makes the call.
+    let isAsking: Bool
     /// Over the guest's mappings.
     let memory: MapsText.Summary
     /// vmrun's own pages in memory.
@@ -46,7 +48,9 @@ struct ProcessStatusText {
         while let line = rest.takeLine() {
             var label = line
             let name = label.take(until: UInt8(ascii: ":"))
-            if name.equals("FDSize") {
+            if name.equals("State"), isAsking {
+                output.append("State:\tR (running)\n")
+            } else if name.equals("FDSize") {
                 append("FDSize:\t", decimal: tableSize, to: &output)
             } else if name.equals("Threads") {
                 append("Threads:\t", decimal: UInt64(threads()), to: &output)
@@ -193,7 +197,9 @@ struct ProcessStatusText {
             let value = rest.take(until: 0x20)
             if field == 28, let stack = value.number { mayTrace = stack > 1 }
             output.append(0x20)
-            if let replacement = replacement(field, value.number ?? 0, hostShowsAddresses: mayTrace) {
+            if field == 3 && isAsking {
+                output.append(UInt8(ascii: "R"))
+            } else if let replacement = replacement(field, value.number ?? 0, hostShowsAddresses: mayTrace) {
                 output.append(decimal: replacement)
             } else {
                 output.append(contentsOf: value)

@@ -42,10 +42,10 @@ public final class SharedMemoryDirectory {
         removeAbandoned()
         // Somebody else's sweep may come between the two steps, and then they are made again.
         for _ in 0..<8 {
-            let made = HostFile.withPath(hostPath) { Host.raw(Int32(SYS_mkdirat), Int(AT_FDCWD), $0, 0o700) }
+            let made = HostFile.with(hostPath) { Host.raw(Int32(SYS_mkdirat), Int(AT_FDCWD), $0, 0o700) }
             guard made == 0 else { return }
             // Everyone in the session may use it, as its users see it from /dev/shm; mkdir applied the umask.
-            _ = HostFile.withPath(hostPath) { Host.raw(Int32(SYS_fchmodat), Int(AT_FDCWD), $0, 0o1777) }
+            _ = HostFile.with(hostPath) { Host.raw(Int32(SYS_fchmodat), Int(AT_FDCWD), $0, 0o1777) }
             guard let directory = try? HostFile.openInternal(hostPath, flags: Self.directoryFlags) else { continue }
             if Host.raw(Int32(SYS_flock), Int(directory), Int(LOCK_SH)) == 0, isStill(directory) {
                 lock = directory
@@ -99,7 +99,7 @@ public final class SharedMemoryDirectory {
     private static func removeIfAbandoned(_ name: [UInt8]) {
         guard let parent = try? HostFile.openInternal(parent, flags: directoryFlags) else { return }
         defer { HostFile.close(parent) }
-        let result = HostFile.withPath(name) {
+        let result = HostFile.with(name) {
             Host.raw(Int32(SYS_openat), Int(parent), $0, Int(directoryFlags))
         }
         guard result >= 0 else { return }
@@ -113,15 +113,15 @@ public final class SharedMemoryDirectory {
 
     private static func removeTree(_ parent: Int32, _ name: [UInt8], depth: Int) {
         let flags = Int(O_RDONLY | O_CLOEXEC) | VMRUN_O_DIRECTORY | VMRUN_O_NOFOLLOW
-        let result = HostFile.withPath(name) { Host.raw(Int32(SYS_openat), Int(parent), $0, flags) }
+        let result = HostFile.with(name) { Host.raw(Int32(SYS_openat), Int(parent), $0, flags) }
         // Whoever nests deeper than this keeps the directory.
         guard result >= 0, depth < 64 else { return }
         let directory = Int32(result)
         defer { HostFile.close(directory) }
         for child in HostFile.names(in: directory) ?? [] {
-            let removed = HostFile.withPath(child) { Host.raw(Int32(SYS_unlinkat), Int(directory), $0, 0) }
+            let removed = HostFile.with(child) { Host.raw(Int32(SYS_unlinkat), Int(directory), $0, 0) }
             if removed == -Int(EISDIR) { removeTree(directory, child, depth: depth + 1) }
         }
-        _ = HostFile.withPath(name) { Host.raw(Int32(SYS_unlinkat), Int(parent), $0, Int(VMRUN_AT_REMOVEDIR)) }
+        _ = HostFile.with(name) { Host.raw(Int32(SYS_unlinkat), Int(parent), $0, Int(VMRUN_AT_REMOVEDIR)) }
     }
 }

@@ -73,11 +73,12 @@ extension SyntheticFileSystem {
         let maps = (try? HostFile.read(scope.path("maps"))) ?? []
         let memory = mapsText(record).summary(maps)
         let session = session
+        let thread = scope.thread ?? scope.process
         return ProcessStatusText(
-            record: record, memory: memory, own: ResidentPages.count(of: scope.process, memory.hidden),
+            record: record, isAsking: thread == askingThread, memory: memory, own: ResidentPages.count(of: scope.process, memory.hidden),
             threads: { max(self.threads(of: scope.process).count, 1) },
             highestDescriptor: { self.descriptors(of: scope).last ?? -1 },
-            blocked: session.blockedSignals(ofThread: scope.thread ?? scope.process, of: scope.process),
+            blocked: session.blockedSignals(ofThread: thread, of: scope.process),
             parent: { session.visibleParent($0, of: scope.process) })
     }
 

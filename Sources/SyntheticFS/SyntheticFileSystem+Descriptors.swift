@@ -97,7 +97,7 @@ extension SyntheticFileSystem {
     private func publish(_ path: [UInt8], isDirectory: Bool, flags: Int32) throws(GuestErrno) -> Int32 {
         let name = SyntheticName.name(path: path, isDirectory: isDirectory)
         guard name.count <= SyntheticName.limit else { throw .ENAMETOOLONG }
-        let created = HostFile.withPath(name) { Host.raw(Int32(SYS_memfd_create), $0, HostFlags.MFD_CLOEXEC) }
+        let created = HostFile.with(name) { Host.raw(Int32(SYS_memfd_create), $0, HostFlags.MFD_CLOEXEC) }
         guard created >= 0 else { throw GuestErrno(Int32(truncatingIfNeeded: -created)) }
         let writer = InternalDescriptors.adopt(Int32(truncatingIfNeeded: created))
         guard writer >= 0 else { throw .EMFILE }

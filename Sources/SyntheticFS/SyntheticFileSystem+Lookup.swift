@@ -101,9 +101,14 @@ extension SyntheticFileSystem {
         target.append(decimal: ownProcess)
         if isThread {
             target.append("/task/")
-            target.append(decimal: vmrun_thread_self()?.pointee.served_tid ?? Int32(truncatingIfNeeded: Host.raw(Int32(SYS_gettid))))
+            target.append(decimal: askingThread)
         }
         return target
+    }
+
+    /// The thread whose call this is; another host thread may be making it.
+    var askingThread: Int32 {
+        vmrun_thread_self()?.pointee.served_tid ?? Int32(truncatingIfNeeded: Host.raw(Int32(SYS_gettid)))
     }
 
     /// What /proc has under a number: a process, or the process of a thread.

@@ -72,6 +72,6 @@ extension SyntheticFileSystem {
     public func patch(_ status: UnsafeMutablePointer<statfs>, ofDescriptor descriptor: Int32) -> Bool {
         guard let name = name(ofDescriptor: descriptor), let mount = mountPoints.first(where: { name.path.isWithin($0) })
         else { return false }
-        return HostFile.withPath(mount) { Host.raw(Int32(SYS_statfs), $0, status.argument) } == 0
+        return HostFile.with(mount) { Host.raw(Int32(SYS_statfs), $0, status.argument) } == 0
     }
 }

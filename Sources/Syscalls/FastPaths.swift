@@ -158,10 +158,6 @@ enum FastPaths {
     }
 
     private static func dropSignals() {
-        var set: UInt64 = 1 << UInt64(SIGPIPE - 1) | 1 << UInt64(SIGXFSZ - 1)
-        var now = timespec()
-        while withUnsafeMutablePointer(to: &set, { set in
-            withUnsafeMutablePointer(to: &now) { Host.raw(Int32(SYS_rt_sigtimedwait), set.argument, 0, $0.argument, 8) }
-        }) > 0 {}
+        while Host.takePendingSignal(of: 1 << UInt64(SIGPIPE - 1) | 1 << UInt64(SIGXFSZ - 1)) > 0 {}
     }
 }

@@ -50,8 +50,7 @@ extension SignalCalls {
             }
             if isComplete && signal != 0 && session.isForking(seen) {
                 isComplete = false
-                var pause = timespec(tv_sec: 0, tv_nsec: 100_000)
-                _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument) }
+                Host.pause(nanoseconds: 100_000)
             }
         }
         // The sender last: it may not survive to reach the others.

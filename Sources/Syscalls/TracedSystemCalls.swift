@@ -23,11 +23,11 @@ public final class TracedSystemCalls: SystemCallServer {
 
     public func serve(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
         let number32 = UInt32(truncatingIfNeeded: number)
+        let isShown = settings.selection.contains(number32)
         guard let row = SyscallTable.row(number32) else {
-            if settings.selection.contains(number32) { noteUnknown(thread, number32, arguments) }
+            if isShown { noteUnknown(thread, number32, arguments) }
             return inner.serve(thread, number: number, arguments)
         }
-        let isShown = settings.selection.contains(number32)
         switch row.handler {
         case .exit, .exit_group:
             noteEnd(thread, row, arguments, isShown: isShown)

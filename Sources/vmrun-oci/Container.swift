@@ -16,20 +16,19 @@ struct Container {
     func launch(waits: Bool) throws(RuntimeError) -> Int {
         let words = try command()
         try namespaces.enter()
-        var pipe: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutablePointer(to: &pipe) { Host.raw(Int32(SYS_pipe2), $0.argument, Int(O_CLOEXEC)) }
-        guard made == 0 else { throw RuntimeError("no pipe can be made (errno \(-made))") }
+        let pipe: (reading: Int32, writing: Int32)
+        do throws(HostError) { pipe = try Host.pipe() } catch { throw RuntimeError("no pipe can be made (errno \(error.number))") }
         let child = vmrun_fork()
         if child == 0 {
-            do throws(RuntimeError) { try become(words, waits: waits, ready: Int(pipe.1)) } catch {
-                HostFile.append(Array(error.sentence.utf8)[...], to: Int(pipe.1))
+            do throws(RuntimeError) { try become(words, waits: waits, ready: Int(pipe.writing)) } catch {
+                HostFile.append(Array(error.sentence.utf8)[...], to: Int(pipe.writing))
             }
             while true { _ = Host.raw(Int32(SYS_exit_group), 125) }
         }
-        _ = Host.raw(Int32(SYS_close), Int(pipe.1))
-        defer { _ = Host.raw(Int32(SYS_close), Int(pipe.0)) }
+        _ = Host.raw(Int32(SYS_close), Int(pipe.writing))
+        defer { _ = Host.raw(Int32(SYS_close), Int(pipe.reading)) }
         guard child > 0 else { throw RuntimeError("no process can be made (errno \(-child))") }
-        let complaint = HostFile.contents(of: Int(pipe.0)) ?? []
+        let complaint = HostFile.contents(of: Int(pipe.reading)) ?? []
         if !complaint.isEmpty {
             _ = Host.raw(Int32(SYS_wait4), child, 0, 0, 0)
             throw RuntimeError(HostFile.text(complaint))

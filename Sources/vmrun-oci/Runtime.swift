@@ -125,8 +125,7 @@ struct Runtime {
         if status != .stopped && request.isForced {
             _ = Host.raw(Int32(SYS_kill), pid, Int(SIGKILL))
             for _ in 0..<500 where status != .stopped {
-                var pause: (Int, Int) = (0, 10_000_000)
-                _ = withUnsafeMutablePointer(to: &pause) { Host.raw(Int32(SYS_nanosleep), $0.argument, 0) }
+                Host.pause(nanoseconds: 10_000_000)
                 (_, pid, status) = try state.read()
             }
         }

@@ -15,7 +15,7 @@ enum Tracer {
             var unknown: [UInt8] = []
             guard let selection = CallSelection.named(set, unknown: &unknown) else {
                 Message.fail(
-                    "--trace: there is no system call or family named \(text(unknown)); docs/syscalls.md lists the calls, "
+                    "--trace: there is no system call or family named \(HostFile.text(unknown)); docs/syscalls.md lists the calls, "
                         + "the families are %file, %process, %memory, %network, %signal and %desc")
             }
             settings.selection = selection
@@ -30,7 +30,7 @@ enum Tracer {
             let slash = output.lastIndex(of: UInt8(ascii: "/"))
             let directory = slash.map { Array(output[...$0]) } ?? [UInt8(ascii: ".")]
             settings.name = slash.map { Array(output[($0 + 1)...]) } ?? output
-            if !contains(settings.name, "%p") { Message.fail("--trace-output \(text(output)): %p can be in the file's name only") }
+            if !contains(settings.name, "%p") { Message.fail("--trace-output \(HostFile.text(output)): %p can be in the file's name only") }
             settings.descriptor = open(directory, Int32(VMRUN_O_PATH) | O_DIRECTORY, what: output)
         } else {
             settings.descriptor = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY, what: output)
@@ -45,12 +45,8 @@ enum Tracer {
     }
 
     private static func open(_ path: [UInt8], _ flags: Int32, what: [UInt8]) -> Int32 {
-        let result = (path + [0]).withUnsafeBytes {
-            Host.raw(Int32(SYS_openat), Int(AT_FDCWD), Int(bitPattern: $0.baseAddress), Int(flags | O_CLOEXEC), 0o666)
-        }
-        if result < 0 { Message.fail("--trace-output \(text(what)) cannot be opened for writing (errno \(-result))") }
+        let result = HostFile.open(path, flags, mode: 0o666)
+        if result < 0 { Message.fail("--trace-output \(HostFile.text(what)) cannot be opened for writing (errno \(-result))") }
         return InternalDescriptors.adopt(Int32(truncatingIfNeeded: result))
     }
-
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }

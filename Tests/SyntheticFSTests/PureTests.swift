@@ -251,7 +251,7 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     var memory = MapsText.Summary()
     memory.total = 0x10000
     let status = ProcessStatusText(
-        record: record, memory: memory, own: ResidentPages(anonymous: 3, file: 2, shared: 1), threads: { 2 },
+        record: record, isAsking: false, memory: memory, own: ResidentPages(anonymous: 3, file: 2, shared: 1), threads: { 2 },
         highestDescriptor: { 64 }, blocked: 1, parent: { $0 + 1000 })
     #expect(
         text(status.stat(bytes(host)))
@@ -268,6 +268,19 @@ private func maps(_ record: ProcessRecord = ProcessRecord()) -> MapsText {
     #expect(text(status.sched(bytes("nothing like it\n"))) == "nothing like it\n")
     let shown = text(status.status(bytes("Name:\tx\nPPid:\t7\nFDSize:\t8192\nVmPeak:\t 200 kB\nVmSize:\t 100 kB\nThreads:\t7\n")))
     #expect(shown == "Name:\tx\nPPid:\t1007\nFDSize:\t128\nVmPeak:\t     164 kB\nVmSize:\t      64 kB\nThreads:\t2\n")
+}
+
+@Test func aThreadThatAsksRuns() {
+    func shown(isAsking: Bool) -> ProcessStatusText {
+        ProcessStatusText(
+            record: ProcessRecord(), isAsking: isAsking, memory: MapsText.Summary(),
+            own: ResidentPages(anonymous: 0, file: 0, shared: 0), threads: { 1 }, highestDescriptor: { -1 }, blocked: nil,
+            parent: { $0 })
+    }
+    let line = bytes("State:\tS (sleeping)\n")
+    #expect(text(shown(isAsking: true).status(line)) == "State:\tR (running)\n")
+    #expect(text(shown(isAsking: false).status(line)) == "State:\tS (sleeping)\n")
+    #expect(text(shown(isAsking: true).stat(bytes("42 (a) S 1 2\n"))) == "42 (a) R 1 2\n")
 }
 
 @Test func limitsKeepTheirColumns() throws {

@@ -1,18 +1,11 @@
 import CShim
 import Host
 
-/// Host files by path, for vmrun's own reading. A descriptor spends no longer at a guest's number than it takes to move it.
-enum HostFile {
-    /// A call whose first pointer is a path.
-    static func withPath<Result>(_ path: [UInt8], _ body: (Int) -> Result) -> Result {
-        var terminated = path
-        terminated.append(0)
-        return terminated.withUnsafeBufferPointer { body(Int(bitPattern: $0.baseAddress)) }
-    }
-
+/// Host files while a guest runs. A descriptor spends no longer at a guest's number than it takes to move it.
+extension HostFile {
     /// The raw result of openat(2).
     static func open(_ path: [UInt8], flags: Int32) -> Int {
-        withPath(path) { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0, Int(flags), 0) }
+        with(path) { Host.raw(Int32(SYS_openat), Int(AT_FDCWD), $0, Int(flags), 0) }
     }
 
     /// Opens into vmrun's own window.
@@ -78,7 +71,7 @@ enum HostFile {
     static func linkText(_ path: [UInt8]) throws(HostError) -> [UInt8] {
         var failure = 0
         let text = withUnsafeTemporaryAllocation(byteCount: 4096 + 256, alignment: 1) { buffer -> [UInt8] in
-            let count = withPath(path) {
+            let count = with(path) {
                 Host.raw(Int32(SYS_readlinkat), Int(AT_FDCWD), $0, Int(bitPattern: buffer.baseAddress), buffer.count)
             }
             if count < 0 { failure = -count }
@@ -106,7 +99,7 @@ enum HostFile {
 
     /// lstat(2): 0 or -errno.
     static func status(_ path: [UInt8], into status: UnsafeMutablePointer<stat>) -> Int {
-        withPath(path) {
+        with(path) {
             Host.raw(Int32(SYS_newfstatat), Int(AT_FDCWD), $0, status.argument, Int(AT_SYMLINK_NOFOLLOW))
         }
     }
@@ -117,23 +110,5 @@ enum HostFile {
     static func mode(_ path: [UInt8]) -> UInt32? {
         var found = stat()
         return withUnsafeMutablePointer(to: &found) { status(path, into: $0) == 0 ? UInt32($0.pointee.st_mode) : nil }
-    }
-}
-
-/// The host's processes.
-public enum HostProcesses {
-    /// All that /proc shows to the caller.
-    public static func all() -> [Int32] {
-        numbers(in: [UInt8]("/proc"))
-    }
-
-    /// The descriptors of one of them; none where the caller may not see them.
-    public static func descriptors(of process: Int32) -> [Int32] {
-        numbers(in: ProcessScope(process: process, thread: nil).path("fd"))
-    }
-
-    private static func numbers(in directory: [UInt8]) -> [Int32] {
-        let names = (try? HostFile.list(directory)) ?? []
-        return names.compactMap { $0[...].decimal }
     }
 }
