@@ -44,6 +44,35 @@ static off_t size_of(const char *path)
     return status.st_size;
 }
 
+/* What is refused has not been open for writing, not for an instant: nobody who executes the file may notice. */
+static void refused_beside_exec(void)
+{
+    int hold;
+    make_copy();
+    pid_t holder = start_copy(&hold);
+    pid_t writer = fork();
+    if (writer == 0) {
+        for (;;)
+            if (open(copy, O_WRONLY) >= 0 || errno != ETXTBSY || open(copy, O_RDWR | O_TRUNC) >= 0 || errno != ETXTBSY) _exit(1);
+    }
+    int refused = 0;
+    for (int i = 0; i < 60; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            execl(copy, copy, "end", NULL);
+            _exit(errno == ETXTBSY ? 26 : 127);
+        }
+        if (wait_for(pid) != 0) refused++;
+    }
+    CHECK_EQ(refused, 0);
+    CHECK_EQ(waitpid(writer, NULL, WNOHANG), 0);
+    kill(writer, SIGKILL);
+    wait_for(writer);
+    close(hold);
+    CHECK_EQ(wait_for(holder), 0);
+    CHECK_OK(unlink(copy));
+}
+
 static void own_file(void)
 {
     CHECK_ERROR(open("/proc/self/exe", O_RDWR), geteuid() == 0 ? ETXTBSY : EACCES);
@@ -69,6 +98,13 @@ static void anothers_file(void)
     /* What comes before. */
     CHECK_ERROR(open(copy, O_CREAT | O_EXCL | O_WRONLY, 0600), EEXIST);
     CHECK_ERROR(open(copy, O_WRONLY | O_DIRECTORY), ENOTDIR);
+    CHECK_OK(chmod(copy, 0500));
+    CHECK_ERROR(open(copy, O_WRONLY), geteuid() == 0 ? ETXTBSY : EACCES);
+    CHECK_ERROR(open(copy, O_RDONLY | O_TRUNC), geteuid() == 0 ? ETXTBSY : EACCES);
+    CHECK_OK(chmod(copy, 0300));
+    CHECK_ERROR(open(copy, O_RDWR), geteuid() == 0 ? ETXTBSY : EACCES);
+    CHECK_ERROR(open(copy, O_WRONLY), ETXTBSY);
+    CHECK_OK(chmod(copy, 0755));
     CHECK_EQ(size_of(copy), size);
     /* What is allowed. */
     int fd = open(copy, O_RDONLY);
@@ -139,6 +175,7 @@ int main(int argc, char **argv)
     copy = path;
     RUN(own_file);
     RUN(anothers_file);
+    RUN(refused_beside_exec);
     RUN(until_it_ends);
     RUN(open_for_writing_is_not_run);
     return finish();

@@ -58,20 +58,39 @@ extension PathCalls {
     }
 
     /// An open after which the file may be written. ETXTBSY where it is a program that a member runs: the host knows only that
-    /// vmrun runs. Of the errors of an open this comes last, and such a file must not be truncated before.
+    /// vmrun runs.
     private static func openToModify(
         _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ request: OpenRequest
     ) throws(GuestErrno) -> Int {
-        var request = request
-        if request.flags & Int(O_TRUNC) != 0,
-            isRunning(thread, directory, path, followLast: request.followsLast)
-        {
-            request.flags &= ~Int(O_TRUNC)
+        // Whoever executes the file must not find it open for writing, however shortly.
+        let mustBeNew = request.flags & Int(O_CREAT) != 0 && request.flags & Int(O_EXCL) != 0
+        if !mustBeNew, isRunning(thread, directory, path, followLast: request.followsLast) {
+            return try refuseToModify(thread, directory, path, request)
         }
         let result = try open(thread, directory, path, request)
+        // It may have come there meanwhile.
         guard result >= 0, isRunning(thread, descriptor: Int32(truncatingIfNeeded: result)) else { return result }
         _ = Host.raw(Int32(SYS_close), result)
         throw .ETXTBSY
+    }
+
+    /// The error of such an open: what the kernel has to say of path and permission comes first.
+    private static func refuseToModify(
+        _ thread: GuestThread, _ directory: Int32, _ path: PathBytes, _ request: OpenRequest
+    ) throws(GuestErrno) -> Int {
+        let kept = VMRUN_O_DIRECTORY | VMRUN_O_NOFOLLOW | Int(O_CLOEXEC)
+        let found = try open(
+            thread, directory, path,
+            OpenRequest(flags: request.flags & kept | VMRUN_O_PATH, mode: 0, resolve: request.resolve))
+        if found < 0 { return found }
+        defer { _ = Host.raw(Int32(SYS_close), found) }
+        let reads = request.flags & Int(O_ACCMODE) == Int(O_RDONLY) || request.flags & Int(O_ACCMODE) == Int(O_RDWR)
+        let allowed = "".withCString {
+            Host.raw(
+                Int32(SYS_faccessat2), found, $0.argument, Int(W_OK | (reads ? R_OK : 0)),
+                Int(VMRUN_AT_EMPTY_PATH | VMRUN_AT_EACCESS))
+        }
+        return allowed < 0 ? allowed : GuestErrno.ETXTBSY.result
     }
 
     @inline(__always)
