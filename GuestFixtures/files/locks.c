@@ -119,6 +119,23 @@ static void waits_for_all(int said, int told)
     heard(told);
 }
 
+/* Returns when a process waits for a POSIX lock, as /proc/locks tells: "1: -> POSIX  ADVISORY  WRITE 42 fd:00:7 0 0". */
+static void until_waiting(pid_t pid)
+{
+    char wanted[60], text[65536];
+    snprintf(wanted, sizeof wanted, " WRITE %d ", pid);
+    for (int tries = 0; tries < 3000; tries++, usleep(10000)) {
+        int fd = open("/proc/locks", O_RDONLY);
+        ssize_t length = 0, count;
+        while (length < (ssize_t)sizeof text - 1 && (count = read(fd, text + length, sizeof text - 1 - (size_t)length)) > 0) length += count;
+        close(fd);
+        text[length] = 0;
+        for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+            if (strstr(line, " -> ") != NULL && strstr(line, wanted) != NULL) return;
+    }
+    CHECK(!"nobody waits");
+}
+
 static void waited_for(void)
 {
     int fd = new_file();
@@ -126,7 +143,7 @@ static void waited_for(void)
     CHECK_OK(fcntl(fd, F_SETLK, &lock));
     struct child child = start(waits_for_all);
     heard(child.said);
-    usleep(20000);
+    until_waiting(child.pid);
     lock.l_type = F_UNLCK;
     CHECK_OK(fcntl(fd, F_SETLK, &lock));
     CHECK(heard(child.said));
@@ -135,19 +152,28 @@ static void waited_for(void)
 }
 
 static volatile int alarms;
+static int told_by_alarm = -1;
 
 static void count_alarm(int number)
 {
     (void)number;
     alarms++;
+    if (told_by_alarm >= 0) say(told_by_alarm);
 }
 
+/* Again and again: the first may come before the wait has begun. */
 static void take_alarms(int flags)
 {
     struct sigaction action = {.sa_handler = count_alarm, .sa_flags = flags};
     sigaction(SIGALRM, &action, NULL);
     alarms = 0;
-    ualarm(30000, 0);
+    ualarm(30000, 30000);
+}
+
+static void take_no_alarms(void)
+{
+    ualarm(0, 0);
+    CHECK(alarms > 0);
 }
 
 static void interrupted(void)
@@ -158,26 +184,34 @@ static void interrupted(void)
     take_alarms(0);
     struct flock lock = range(F_WRLCK, 0, 0);
     CHECK_ERROR(fcntl(fd, F_SETLKW, &lock), EINTR);
-    CHECK_EQ(alarms, 1);
+    take_no_alarms();
     take_alarms(0);
     lock = range(F_WRLCK, 0, 0);
     CHECK_ERROR(fcntl(fd, F_OFD_SETLKW, &lock), EINTR);
-    CHECK_EQ(alarms, 1);
+    take_no_alarms();
     end(child);
     CHECK_OK(flock(fd, LOCK_EX));
     int other = open(temporary("locks"), O_RDWR);
     take_alarms(0);
     CHECK_ERROR(flock(other, LOCK_SH), EINTR);
-    /* With SA_RESTART the wait goes on. */
+    take_no_alarms();
+    /* With SA_RESTART the wait goes on, until the child has heard of three alarms. */
+    int pipes[2];
+    REQUIRE(pipe2(pipes, O_CLOEXEC) == 0);
     pid_t pid = fork();
     if (pid == 0) {
-        usleep(100000);
+        for (int i = 0; i < 3; i++) heard(pipes[0]);
         _exit(flock(fd, LOCK_UN) != 0);
     }
+    told_by_alarm = pipes[1];
     take_alarms(SA_RESTART);
     CHECK_OK(flock(other, LOCK_SH));
-    CHECK_EQ(alarms, 1);
+    take_no_alarms();
+    told_by_alarm = -1;
+    CHECK(alarms >= 3);
     CHECK_EQ(wait_for(pid), 0);
+    close(pipes[0]);
+    close(pipes[1]);
     close(other);
     close(fd);
 }
@@ -201,7 +235,7 @@ static void deadlock(void)
     struct child child = start(locks_second_then_first);
     heard(child.said);
     say(child.told);
-    usleep(50000);
+    until_waiting(child.pid);
     lock = range(F_WRLCK, 1, 1);
     CHECK_ERROR(fcntl(fd, F_SETLKW, &lock), EDEADLK);
     lock = range(F_UNLCK, 0, 1);
