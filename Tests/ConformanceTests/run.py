@@ -102,6 +102,7 @@ def report(test, result, verbose):
 def main():
     global CONTEXT
     options = arguments()
+    process.take_usual_signals()
     modes, fixtures = manifest.read(REPOSITORY / "GuestFixtures/manifest.toml")
     modes = [mode for mode in modes if not options.mode or mode.name in options.mode]
     builder = Builder(REPOSITORY / "GuestFixtures", REPOSITORY / "build/fixtures")

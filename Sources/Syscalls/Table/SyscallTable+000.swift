@@ -114,7 +114,7 @@ extension SyscallTable {
         SyscallRow(98, "getrusage", .shown(.usageOf), .writes(.rusage), by: .getrusage),
         SyscallRow(99, "sysinfo", .writes(.sysinfo)),
         SyscallRow(100, "times", .writes(.tms)),
-        SyscallRow(101, "ptrace", by: .refuse(.EPERM), .refused, "EPERM: no tracing yet; the host's would trace vmrun itself"),
+        SyscallRow(101, "ptrace", by: .refuse(.EPERM), .refused, "EPERM: the host's would trace vmrun itself; --trace and --gdb show a guest instead, tracing among guests is to come"),
         SyscallRow(102, "getuid", by: .credential(.getuid)),
         SyscallRow(103, "syslog", by: .refuse(.EPERM), .refused, "EPERM: the kernel log is the host's"),
         SyscallRow(104, "getgid", by: .credential(.getgid)),

@@ -68,6 +68,14 @@ def children():
     return found
 
 
+def take_usual_signals():
+    """Undo what was ignored or blocked where the tests were started (nohup, `&` in a script): fixtures look at that."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals():
+        if number != signal.SIGPIPE and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def session_threads(leader):
     """What the threads of a session do: {(process id, thread id): (state, context switches)}."""
     found = {}
