@@ -29,16 +29,16 @@ let swiftSettings: [SwiftSetting] = [
     // Swift every module that uses a function makes them again, perhaps in another order, and the linker then gives the
     // function another module's: `flag ? [1] : [2]` answered the wrong one.
     .unsafeFlags(["-Xllvm", "-sil-disable-pass=object-outliner"]),
-] : [])
+] : [.unsafeFlags(["-Xcc", "-DVMRUN_LOW_ARENA"])])
 
 let cSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]),
-] + (embedded ? [.define("VMRUN_OWN_HEAP")] : []) + (injectsFaults ? [.define("VMRUN_FAULTS")] : []) + (aarch64Libraries != nil ? [
+] + [.define(embedded ? "VMRUN_OWN_HEAP" : "VMRUN_LOW_ARENA")] + (injectsFaults ? [.define("VMRUN_FAULTS")] : []) + (aarch64Libraries != nil ? [
     .unsafeFlags(["--target=aarch64-linux-gnu", "-fPIE"] + aarch64Headers.flatMap { ["-isystem", $0] }),
 ] : [])
 
-// -static-pie keeps vmrun's own image above the guest arena; see docs/internals.md.
+// -static-pie keeps vmrun's own image above the guest's arena, which is smaller in other builds; see docs/internals.md.
 let staticLink: [LinkerSetting] = embedded ? [
     .unsafeFlags(aarch64Libraries.map { libraries in [
         "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-gnu", "-Xclang-linker", "-static-pie", "-Xlinker",

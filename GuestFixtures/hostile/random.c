@@ -28,7 +28,7 @@ static uint64_t below(uint64_t limit)
 static uint64_t some_address(void)
 {
     static const uint64_t edges[] = {
-        0, 8, PAGE - 1, PAGE, 0x10000, 0x400000, 0x540000000000, 0x53ffffffffff, 0x540000000000 - PAGE,
+        0, 8, PAGE - 1, PAGE, 0x10000, 0x400000, 0x6e0000000000, 0x6dffffffffff, 0x6e0000000000 - PAGE,
         0x555555554000, 0x555555555000, 0x7d0000000000, 0x7d0000003000, 0x7d0000010000, 0x7d0000200000, 0x7d0000200ff8,
         0x7ffff7ff0000, 0x7ffffffde000, 0x7fffffffe000, 0x7ffffffff000, 0x7fffffffffff, 0x800000000000, 0xa80000000000,
         0xa90000000000, 0xffff800000000000, 0xffff888000000000, 0xffffffffff600000, 0xfffffffffffff000, UINT64_MAX,

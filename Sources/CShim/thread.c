@@ -20,6 +20,11 @@ struct vmrun_thread *vmrun_thread_self(void)
     return self;
 }
 
+uintptr_t vmrun_thread_storage(void)
+{
+    return (uintptr_t)&self;
+}
+
 uint32_t vmrun_thread_id(void)
 {
     if (self)

@@ -27,7 +27,8 @@ enum HostLayout {
     /// Whether an environment entry is vmrun's own, which the guest does not get.
     static func isOwn(_ entry: [UInt8]) -> Bool { variable.withUTF8Buffer { entry.starts(with: $0) } }
 
-    /// Nothing of vmrun's lies in the arena, by one address of each kind: code, stack, and where the next mapping goes.
+    /// Nothing of vmrun's lies in the arena, by one address of each kind: code, stack, the first thread's storage, and where the next
+    /// mapping goes.
     private static var isSound: Bool {
         var local: UInt8 = 0
         let stack = withUnsafeMutablePointer(to: &local) { UInt64(UInt(bitPattern: $0)) }
@@ -35,7 +36,7 @@ enum HostLayout {
         let mapping = Host.raw(Int32(SYS_mmap), 0, 4096, Int(PROT_NONE), Int(MAP_PRIVATE | MAP_ANONYMOUS), -1, 0)
         guard mapping > 0 else { return false }
         _ = Host.raw(Int32(SYS_munmap), mapping, 4096)
-        return stack >= Arena.top && code >= Arena.top && UInt64(mapping) >= Arena.top
+        return [stack, code, UInt64(vmrun_thread_storage()), UInt64(mapping)].allSatisfy { $0 >= Arena.top }
     }
 
     private static func restart(_ environment: [[UInt8]]) {

@@ -1,4 +1,5 @@
 import CShim
+import GuestMemory
 import LinuxABI
 import Testing
 
@@ -17,7 +18,7 @@ private struct Generator: RandomNumberGenerator {
 }
 
 private let nasty: [UInt64] = [
-    0, 1, 0xfff, 0x1000, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, 0x5400_0000_0000, 1 << 47, .max >> 1, 1 << 63,
+    0, 1, 0xfff, 0x1000, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, Arena.top, 1 << 47, .max >> 1, 1 << 63,
     .max - 0xfff, .max,
 ]
 
@@ -74,7 +75,7 @@ private func mutate(_ file: inout [UInt8], _ generator: inout Generator) {
         for mapping in mapper.mappings {
             #expect(mapping.address >= 0x10000 && mapping.address % 4096 == 0)
             #expect(mapping.length > 0 && mapping.length % 4096 == 0)
-            #expect(mapping.address <= 0x5400_0000_0000 && mapping.length <= 0x5400_0000_0000 - mapping.address)
+            #expect(mapping.address <= Arena.top && mapping.length <= Arena.top - mapping.address)
             #expect((mapping.offset ?? 0) % 4096 == 0)
         }
     }

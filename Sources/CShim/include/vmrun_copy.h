@@ -6,12 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The guest's memory ends here; vmrun's own is all above. Below two thirds of the address space, where the kernel puts the
-/// break of a position-independent program.
+/// The guest's memory ends here; vmrun's own is all above: below the lowest address that the kernel's randomization may begin
+/// to place mappings at (vm.mmap_rnd_bits of 32 on x86-64), and, on arm64, below two thirds of the address space, where it puts
+/// position-independent programs. A program that is not static, as the unit tests are, is put there on x86-64 too (VMRUN_LOW_ARENA).
 #if defined(__aarch64__)
 #define VMRUN_ARENA_TOP 0xa80000000000ul
-#else
+#elif defined(VMRUN_LOW_ARENA)
 #define VMRUN_ARENA_TOP 0x540000000000ul
+#else
+#define VMRUN_ARENA_TOP 0x6e0000000000ul
 #endif
 
 /// Copies `length` bytes; returns how many were NOT copied (0: all). One side is guest memory, the other is not.

@@ -56,6 +56,9 @@ void vmrun_thread_attach(struct vmrun_thread *thread);
 /// The calling host thread's id, by which locks know their owner. A call of the kernel's at most once a thread.
 uint32_t vmrun_thread_id(void);
 
+/// An address in the calling thread's thread-local storage.
+uintptr_t vmrun_thread_storage(void);
+
 /// Gives back what the state holds of the kernel's.
 void vmrun_thread_release(struct vmrun_thread *thread);
 

@@ -115,7 +115,7 @@ def memory_of_vmrun(context):
         with open(f"/proc/{pid}/maps") as maps:
             for line in maps:
                 start, end = (int(part, 16) for part in line.split()[0].split("-"))
-                if start >= 0x5400_0000_0000 and "[v" not in line:
+                if start >= 0x6e00_0000_0000 and "[v" not in line:
                     own += [start, (start + end) // 2 & ~4095, end - 4096]
         process.stdin.write(" ".join(f"{address:x}" for address in own) + "\n")
         process.stdin.flush()
