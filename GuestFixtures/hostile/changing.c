@@ -14,7 +14,7 @@ enum { ROUNDS = 4000, SIZE = 64 };
 
 static char good[SIZE], received[SIZE * 4];
 /* Natively nothing is there; under vmrun its own memory, or the edge of the guest's. */
-static const uintptr_t foreign[] = {0x7f5555555000, 0x6dfffffff000, 0x6e0000000000, 0x7d0000002000, 0x7ffff7ff0000, 0xffff888000000000};
+static const uintptr_t foreign[] = {0x7f5555555000, 0x6dfffffff000, 0x6e0000000000, 0x6e8000002000, 0x7ffff7ff0000, 0xffff888000000000};
 enum { FOREIGN = sizeof foreign / sizeof *foreign };
 
 static _Atomic int stop;

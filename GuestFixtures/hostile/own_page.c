@@ -12,7 +12,7 @@
 enum { CHILDREN = 24, MILLISECONDS = 60, WORDS = PAGE / 8 };
 
 /* Where vmrun has such pages (docs/internals.md, The guest's view), the vCPU's own first. */
-static const uintptr_t places[] = {0x7d0000200000, 0x7d0000000000, 0x7d0000001000, 0x7d0000002000, 0x7d0000003000, 0x7d0000004000, 0x7d0000010000};
+static const uintptr_t places[] = {0x6e8000200000, 0x6e8000000000, 0x6e8000001000, 0x6e8000002000, 0x6e8000003000, 0x6e8000004000, 0x6e8000010000};
 
 static sigjmp_buf back;
 static volatile uint64_t *page;

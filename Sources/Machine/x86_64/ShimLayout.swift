@@ -1,7 +1,7 @@
 #if arch(x86_64)
 import CShim
 
-/// Where the guest's "kernel" pages are: a branch of the address space that is neither arena nor host vDSO.
+/// Where the guest's "kernel" pages are: a branch of the address space between the arena and the lowest place that the host's vDSO can have.
 ///
 ///     base + 0x00000  GDT                     supervisor
 ///     base + 0x01000  IDT                     supervisor
@@ -11,7 +11,7 @@ import CShim
 ///     base + 0x10000  one page per vCPU: TSS at its start, exception stack down from its end
 ///     base + 0x200000 the vCPU's own page for that code, user and writable; each vCPU has another one here
 enum ShimLayout {
-    static let base: UInt64 = 0x7d00_0000_0000
+    static let base: UInt64 = 0x6e80_0000_0000
     static let gdt = base
     static let idt = base + 0x1000
     static let exceptionStubs = base + 0x2000
