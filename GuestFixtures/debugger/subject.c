@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -167,6 +168,56 @@ static void children(void)
     done("children");
 }
 
+static void vfork_only(void)
+{
+    int status;
+    pid_t child = vfork();
+    if (child == 0) {
+        add(1, 2);
+        _exit(6);
+    }
+    waitpid(child, &status, 0);
+    printf("child %d, %d\n", WEXITSTATUS(status), total);
+    done("vforked");
+}
+
+static void spawn(void)
+{
+    printf("%d\n", system("exit 3") >> 8);
+    done("spawned");
+}
+
+// Each thread makes children of all kinds, all at the same time.
+static void *have_children(void *argument)
+{
+    long failures = 0;
+    for (int i = 0; i < 8; i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(add(i, 1) == i + 1 ? 5 : 1);
+        waitpid(child, &status, 0);
+        failures += WEXITSTATUS(status) != 5;
+        failures += system("exit 3") >> 8 != 3;
+    }
+    return argument ? argument : (void *)failures;
+}
+
+static void families(void)
+{
+    pthread_t thread[3];
+    long failures = 0;
+    for (int i = 0; i < 3; i++)
+        pthread_create(&thread[i], NULL, have_children, NULL);
+    for (int i = 0; i < 3; i++) {
+        void *result;
+        pthread_join(thread[i], &result);
+        failures += (long)result;
+    }
+    printf("failures: %ld\n", failures);
+    done("families");
+}
+
 static void vectors(void)
 {
     static const float values[4] = {1.5f, 2.5f, 3.5f, 4.5f};
@@ -182,6 +233,31 @@ static void vectors(void)
                      : "xmm3", "memory");
     printf("%.1f %.1f %.1f %.1f\n", back[0], back[1], back[2], back[3]);
     done("vectors");
+}
+
+// Two calls and the places around them, for single steps: one that ends at once, and one whose end is a signal's handler.
+static void calls(void)
+{
+    long id, sent;
+    signal(SIGUSR1, handler);
+    for (int i = 0; i < 2; i++) {
+        __asm__ volatile(".globl at_call\n"
+                         "at_call: syscall\n\t"
+                         ".globl behind_call\n"
+                         "behind_call: nop"
+                         : "=a"(id)
+                         : "a"(SYS_getpid)
+                         : "rcx", "r11", "memory");
+        __asm__ volatile(".globl at_signal\n"
+                         "at_signal: syscall\n\t"
+                         ".globl behind_signal\n"
+                         "behind_signal: nop"
+                         : "=a"(sent)
+                         : "a"(SYS_kill), "D"(id), "S"(SIGUSR1)
+                         : "rcx", "r11", "memory");
+    }
+    printf("sent %ld, handled %d\n", sent, handled);
+    done("called");
 }
 
 int main(int count, char **arguments)
@@ -203,8 +279,16 @@ int main(int count, char **arguments)
         fault();
     else if (!strcmp(scene, "children"))
         children();
+    else if (!strcmp(scene, "vfork"))
+        vfork_only();
+    else if (!strcmp(scene, "spawn"))
+        spawn();
+    else if (!strcmp(scene, "families"))
+        families();
     else if (!strcmp(scene, "vectors"))
         vectors();
+    else if (!strcmp(scene, "calls"))
+        calls();
     else if (!strcmp(scene, "exec"))
         execl(arguments[0], "subject", "sums", (char *)NULL);
     else

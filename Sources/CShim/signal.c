@@ -312,7 +312,7 @@ void vmrun_set_host_mask(uint64_t mask)
     }
 }
 
-static long kick(int32_t tid, int signal)
+static long kick(int32_t process, int32_t tid, int signal)
 {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -320,12 +320,12 @@ static long kick(int32_t tid, int signal)
     info.si_code = SI_QUEUE;
     info.si_pid = (pid_t)vmrun_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
     info.si_value.sival_ptr = (void *)(uintptr_t)VMRUN_KICK_VALUE;
-    return vmrun_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, tid, signal, (long)&info, 0, 0);
+    return vmrun_syscall(SYS_rt_tgsigqueueinfo, process ? process : info.si_pid, tid, signal, (long)&info, 0, 0);
 }
 
 long vmrun_kick(int32_t tid)
 {
-    return kick(tid, VMRUN_KICK_SIGNAL);
+    return kick(0, tid, VMRUN_KICK_SIGNAL);
 }
 
 void vmrun_enable_debug_kick(void)
@@ -334,9 +334,9 @@ void vmrun_enable_debug_kick(void)
     vmrun_set_disposition(debug_kick, vmrun_is_ignored(debug_kick) ? VMRUN_DISPOSITION_IGNORE : VMRUN_DISPOSITION_DEFAULT, 0);
 }
 
-long vmrun_debug_kick(int32_t tid)
+long vmrun_debug_kick(int32_t process, int32_t tid)
 {
-    return kick(tid, VMRUN_DEBUG_KICK_SIGNAL);
+    return kick(process, tid, VMRUN_DEBUG_KICK_SIGNAL);
 }
 
 int vmrun_is_in_guest_call(uint64_t address)

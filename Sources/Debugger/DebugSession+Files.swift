@@ -18,14 +18,17 @@ extension DebugSession {
         guard flags & 3 == 0, openFiles.count < Self.mostFiles else { return fail(13) }
         let result = target.openFile(path)
         guard result >= 0, let descriptor = Int32(exactly: result) else { return fail(Int32(clamping: -result)) }
-        openFiles.append(descriptor)
-        answer(UInt64(result))
+        var handle = UInt64(result)
+        // One of before may have the number.
+        while openFiles.contains(where: { $0.handle == handle }) { handle += 1 }
+        openFiles.append(OpenFile(handle: handle, descriptor: descriptor))
+        answer(handle)
     }
 
     /// The descriptor that is next in the packet, where it is one that was opened here.
     private func descriptor(_ text: inout PacketText) -> Int32? {
-        guard let number = text.number(), let descriptor = Int32(exactly: number), openFiles.contains(descriptor) else { return nil }
-        return descriptor
+        guard let handle = text.number() else { return nil }
+        return openFiles.first { $0.handle == handle }?.descriptor
     }
 
     private func read(_ text: inout PacketText) {
@@ -37,7 +40,7 @@ extension DebugSession {
 
     private func close(_ text: inout PacketText) {
         guard let descriptor = descriptor(&text) else { return fail(9) }
-        openFiles.removeAll { $0 == descriptor }
+        openFiles.removeAll { $0.descriptor == descriptor }
         _ = target.closeFile(descriptor)
         answer(0)
     }

@@ -8,7 +8,7 @@ extension DebugSession {
         }
         if text.skip("sThreadInfo") { return listThreads() }
         if text.skip("ThreadExtraInfo,") {
-            guard case .one(let thread) = thread(&text), target.threadIDs.contains(thread) else { return reply("E01") }
+            guard let thread = thread(&text), target.threadIDs.contains(thread) else { return reply("E01") }
             return reply(Hexadecimal.text(of: target.name(ofThread: thread)))
         }
         if text.skip("Attached") { return reply("1") }
@@ -45,10 +45,7 @@ extension DebugSession {
         if text.skip("Cont?") { return reply("vCont;c;C;s;S;r") }
         if text.skip("Cont") { return moveEach(&text) }
         if text.skip("File:") { return file(&text) }
-        if text.skip("Kill;") {
-            reply("OK")
-            return target.kill()
-        }
+        if text.skip("Kill;") { return kill(&text) }
         reply("")
     }
 
@@ -65,6 +62,10 @@ extension DebugSession {
             $0.knowsSoftwareBreakpoints = offers("swbreak+")
             $0.knowsHardwareBreakpoints = offers("hwbreak+")
             $0.knowsExecs = offers("exec-events+")
+            // The child's name is one with a process.
+            $0.knowsForks = offers("fork-events+") && $0.usesProcessIDs
+            $0.knowsVforks = offers("vfork-events+") && $0.usesProcessIDs
+            $0.knowsNoneLeft = offers("no-resumed+")
         }
         var answer = [UInt8]("PacketSize=")
         answer.append(number: UInt64(PacketReader.longest))
@@ -74,6 +75,9 @@ extension DebugSession {
         if agreed.knowsSoftwareBreakpoints { answer.append(";swbreak+") }
         if agreed.knowsHardwareBreakpoints { answer.append(";hwbreak+") }
         if agreed.knowsExecs { answer.append(";exec-events+") }
+        if agreed.knowsForks { answer.append(";fork-events+") }
+        if agreed.knowsVforks { answer.append(";vfork-events+") }
+        if agreed.knowsNoneLeft { answer.append(";no-resumed+") }
         reply(answer)
     }
 

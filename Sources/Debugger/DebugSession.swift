@@ -24,8 +24,21 @@ public final class DebugSession {
     var listing: [Int32] = []
     /// What a transfer in parts is of, made when its first part is asked for.
     var transfer: (name: [UInt8], bytes: [UInt8])?
-    /// Descriptors of open files, which end with the session.
-    var openFiles: [Int32] = []
+    /// Open files, which end with the session.
+    public internal(set) var openFiles: [OpenFile] = []
+    /// The chosen thread is one of a process whose memory and registers are not here: all that is done with it is that it is left.
+    private var isElsewhere = false
+
+    public struct OpenFile: Equatable {
+        /// By which the debugger knows it.
+        public let handle: UInt64
+        public let descriptor: Int32
+
+        public init(handle: UInt64, descriptor: Int32) {
+            self.handle = handle
+            self.descriptor = descriptor
+        }
+    }
 
     /// What the two sides have agreed on. Outlives an exec.
     public struct Agreement: Equatable {
@@ -34,13 +47,17 @@ public final class DebugSession {
         public var knowsSoftwareBreakpoints = false
         public var knowsHardwareBreakpoints = false
         public var knowsExecs = false
+        public var knowsForks = false
+        public var knowsVforks = false
+        public var knowsNoneLeft = false
 
         public init() {}
 
         public var bits: UInt64 {
             get {
                 (acknowledges ? 1 : 0) | (usesProcessIDs ? 2 : 0) | (knowsSoftwareBreakpoints ? 4 : 0)
-                    | (knowsHardwareBreakpoints ? 8 : 0) | (knowsExecs ? 16 : 0)
+                    | (knowsHardwareBreakpoints ? 8 : 0) | (knowsExecs ? 16 : 0) | (knowsForks ? 32 : 0) | (knowsVforks ? 64 : 0)
+                    | (knowsNoneLeft ? 128 : 0)
             }
             set {
                 acknowledges = newValue & 1 != 0
@@ -48,12 +65,18 @@ public final class DebugSession {
                 knowsSoftwareBreakpoints = newValue & 4 != 0
                 knowsHardwareBreakpoints = newValue & 8 != 0
                 knowsExecs = newValue & 16 != 0
+                knowsForks = newValue & 32 != 0
+                knowsVforks = newValue & 64 != 0
+                knowsNoneLeft = newValue & 128 != 0
             }
         }
     }
 
-    /// - Parameter isRunning: the debugger waits for a stop already, as it does over an exec.
-    public init(_ target: any DebugTarget, agreed: Agreement = Agreement(), isRunning: Bool = false) {
+    /// - Parameters:
+    ///   - isRunning: the debugger waits for a stop already, as it does over an exec.
+    ///   - openFiles: what it has opened elsewhere.
+    public init(_ target: any DebugTarget, agreed: Agreement = Agreement(), isRunning: Bool = false, openFiles: [OpenFile] = []) {
+        self.openFiles = openFiles
         self.target = target
         self.agreed = agreed
         self.isRunning = isRunning
@@ -89,7 +112,7 @@ public final class DebugSession {
     /// The connection has gone, or is about to: what the debugger had is given back.
     public func close() {
         isOver = true
-        for descriptor in openFiles { _ = target.closeFile(descriptor) }
+        for file in openFiles { _ = target.closeFile(file.descriptor) }
         openFiles = []
     }
 
@@ -127,20 +150,25 @@ public final class DebugSession {
     }
 
     /// The program has ended.
-    public func ended(status: Int32) { end("W", UInt8(truncatingIfNeeded: status)) }
+    public func ended(status: Int32) {
+        reply(endText("W", UInt8(truncatingIfNeeded: status), target.processID))
+        isOver = true
+    }
 
     /// A signal has ended it.
-    public func ended(signal: Int32) { end("X", ProtocolSignal.number(ofLinux: signal)) }
+    public func ended(signal: Int32) {
+        reply(endText("X", ProtocolSignal.number(ofLinux: signal), target.processID))
+        isOver = true
+    }
 
-    private func end(_ letter: StaticString, _ value: UInt8) {
+    private func endText(_ letter: StaticString, _ value: UInt8, _ process: Int32) -> [UInt8] {
         var text = [UInt8](letter)
         Hexadecimal.append(value, to: &text)
         if agreed.usesProcessIDs {
             text.append(";process:")
-            text.append(number: UInt64(UInt32(bitPattern: target.processID)))
+            text.append(number: UInt64(UInt32(bitPattern: process)))
         }
-        reply(text)
-        isOver = true
+        return text
     }
 
     private func stopText(_ thread: Int32, _ reason: StopReason) -> [UInt8] {
@@ -161,6 +189,16 @@ public final class DebugSession {
             detail.append(";")
         case .step: break
         case .attached: number = 0
+        case .forked(let child):
+            detail.append(child.sharesMemory ? "vfork:" : "fork:")
+            append(child.process, of: child.process, to: &detail)
+            detail.append(";")
+        case .vforkDone: detail.append("vforkdone:;")
+        case .childExited(let process, let status): return endText("W", UInt8(truncatingIfNeeded: status), process)
+        case .childKilled(let process, let signal): return endText("X", ProtocolSignal.number(ofLinux: signal), process)
+        case .noneLeft:
+            if agreed.knowsNoneLeft { return [UInt8]("N") }
+            number = 0
         }
         Hexadecimal.append(number, to: &text)
         text.append(contentsOf: detail)
@@ -180,10 +218,12 @@ public final class DebugSession {
 
     // MARK: Threads' names
 
-    func append(_ thread: Int32, to text: inout [UInt8]) {
+    func append(_ thread: Int32, to text: inout [UInt8]) { append(thread, of: target.process(ofThread: thread), to: &text) }
+
+    private func append(_ thread: Int32, of process: Int32, to text: inout [UInt8]) {
         if agreed.usesProcessIDs {
             text.append("p")
-            text.append(number: UInt64(UInt32(bitPattern: target.processID)))
+            text.append(number: UInt64(UInt32(bitPattern: process)))
             text.append(".")
         }
         text.append(number: UInt64(UInt32(bitPattern: thread)))
@@ -194,16 +234,45 @@ public final class DebugSession {
         case one(Int32)
     }
 
-    /// A thread as the debugger names it: [pPROCESS.]THREAD, of which 0 is any and -1 all. Nil where it can be none of this process.
-    func thread(_ text: inout PacketText) -> ThreadChoice? {
+    /// Threads as the debugger names them.
+    struct ThreadName {
+        /// Nil for whichever.
+        var process: Int32? = nil
+        var choice: ThreadChoice
+    }
+
+    /// [pPROCESS.]THREAD, of which 0 is any and -1 all. Nil where nobody here is called so.
+    func name(_ text: inout PacketText) -> ThreadName? {
+        var process: Int32?
         if text.skip("p") {
-            if text.skip("-1") { return text.skip(".") ? choice(&text) : .all }
-            guard let process = text.number(), process == 0 || process == UInt64(UInt32(bitPattern: target.processID)) else {
-                return nil
+            if !text.skip("-1") {
+                guard let number = text.number(), let given = Int32(exactly: number), given == 0 || isKnown(given) else { return nil }
+                process = given == 0 ? nil : given
             }
-            return text.skip(".") ? choice(&text) : .all
+            if !text.skip(".") { return ThreadName(process: process, choice: .all) }
         }
-        return choice(&text)
+        return choice(&text).map { ThreadName(process: process, choice: $0) }
+    }
+
+    /// One thread by its name; nil for anything else.
+    func thread(_ text: inout PacketText) -> Int32? {
+        guard let name = name(&text), case .one(let thread) = name.choice else { return nil }
+        return thread
+    }
+
+    private func isKnown(_ process: Int32) -> Bool {
+        process == target.processID || isAway(process) || target.threadIDs.contains { target.process(ofThread: $0) == process }
+    }
+
+    /// A process that there is nothing to see of.
+    private func isAway(_ process: Int32) -> Bool {
+        if let child = target.child, !child.sharesMemory, child.process == process { return true }
+        return process != 0 && process == target.formerProcess
+    }
+
+    private func matches(_ thread: Int32, _ name: ThreadName) -> Bool {
+        if let process = name.process, process != target.process(ofThread: thread) { return false }
+        return name.choice == .all || name.choice == .any || name.choice == .one(thread)
     }
 
     private func choice(_ text: inout PacketText) -> ThreadChoice? {
@@ -217,6 +286,16 @@ public final class DebugSession {
     private func handle(_ bytes: [UInt8]) {
         var text = PacketText(bytes)
         guard let letter = text.byte() else { return reply("") }
+        if isElsewhere {
+            switch letter {
+            case UInt8(ascii: "Z"), UInt8(ascii: "z"): return reply("OK")
+            case UInt8(ascii: "g"), UInt8(ascii: "G"), UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "m"), UInt8(ascii: "M"),
+                UInt8(ascii: "X"):
+                // A copy's memory is what this one's is.
+                if letter != UInt8(ascii: "m") || target.child == nil { return reply("E01") }
+            default: break
+            }
+        }
         switch letter {
         case UInt8(ascii: "?"): reply(lastStop)
         case UInt8(ascii: "g"): reply(target.registers(ofThread: currentThread).map { Hexadecimal.text(of: $0) } ?? [UInt8]("E01"))
@@ -230,13 +309,10 @@ public final class DebugSession {
         case UInt8(ascii: "z"): point(&text, isInserted: false)
         case UInt8(ascii: "H"): chooseThread(&text)
         case UInt8(ascii: "T"):
-            guard case .one(let thread) = self.thread(&text) else { return reply("E01") }
-            reply(success: target.threadIDs.contains(thread))
+            guard let name = name(&text), case .one(let thread) = name.choice else { return reply("E01") }
+            reply(success: name.process.map { isAway($0) } ?? false || target.threadIDs.contains(thread))
         case UInt8(ascii: "c"), UInt8(ascii: "s"), UInt8(ascii: "C"), UInt8(ascii: "S"): moveAll(letter, &text)
-        case UInt8(ascii: "D"):
-            reply("OK")
-            isOver = true
-            target.detach()
+        case UInt8(ascii: "D"): detach(&text)
         case UInt8(ascii: "k"):
             isOver = true
             target.kill()
@@ -247,6 +323,46 @@ public final class DebugSession {
         }
     }
 
+    /// D, which means this process, or D;PROCESS.
+    private func detach(_ text: inout PacketText) {
+        if text.skip(";") {
+            guard let number = text.number(), let process = Int32(exactly: number) else { return reply("E22") }
+            if process == target.child?.process {
+                isElsewhere = false
+                target.releaseChild()
+                return reply("OK")
+            }
+            if process != 0 && process == target.formerProcess {
+                isElsewhere = false
+                target.forgetFormerProcess()
+                return reply("OK")
+            }
+            guard process == target.processID else { return reply("E01") }
+        }
+        reply("OK")
+        if let child = target.child, !child.sharesMemory {
+            target.leaveForChild()
+            // They go along.
+            openFiles = []
+            isOver = true
+            return
+        }
+        isOver = true
+        target.detach()
+    }
+
+    /// vKill;PROCESS.
+    func kill(_ text: inout PacketText) {
+        guard let number = text.number(), let process = Int32(exactly: number) else { return reply("E22") }
+        if process == target.child?.process {
+            target.killChild()
+            return reply("OK")
+        }
+        guard process == target.processID else { return reply("E01") }
+        reply("OK")
+        target.kill()
+    }
+
     /// The thread that was chosen, or another one where that has ended.
     private var currentThread: Int32 {
         let threads = target.threadIDs
@@ -255,14 +371,18 @@ public final class DebugSession {
 
     private func chooseThread(_ text: inout PacketText) {
         let operation = text.byte()
-        guard let choice = thread(&text) else { return reply("E01") }
+        guard let name = name(&text) else { return reply("E01") }
         if operation == UInt8(ascii: "g") {
-            if case .one(let thread) = choice {
-                guard target.threadIDs.contains(thread) else { return reply("E01") }
-                generalThread = thread
-            } else {
-                generalThread = currentThread
+            let away = name.process.map { isAway($0) } ?? false
+            if !away {
+                if matches(currentThread, name) {
+                    generalThread = currentThread
+                } else {
+                    guard let thread = target.threadIDs.first(where: { matches($0, name) }) else { return reply("E01") }
+                    generalThread = thread
+                }
             }
+            isElsewhere = away
         }
         reply("OK")
     }
@@ -340,7 +460,7 @@ public final class DebugSession {
     private struct Wish {
         let motion: ThreadAction.Motion
         let signal: Int32
-        let whom: ThreadChoice
+        let whom: ThreadName
     }
 
     /// vCont;ACTION[:THREAD]...: the first action that is meant for a thread is its own.
@@ -364,17 +484,17 @@ public final class DebugSession {
                 motion = .step(start, end)
             default: return reply("E22")
             }
-            var whom = ThreadChoice.all
+            var whom = ThreadName(choice: .all)
             if text.skip(":") {
-                guard let choice = thread(&text) else { return reply("E22") }
-                whom = choice
+                guard let name = name(&text) else { return reply("E22") }
+                whom = name
             }
             wishes.append(Wish(motion: motion, signal: signal, whom: whom))
         }
         guard text.isAtEnd, !wishes.isEmpty else { return reply("E22") }
         var actions: [ThreadAction] = []
         for thread in target.threadIDs {
-            guard let wish = wishes.first(where: { $0.whom == .all || $0.whom == .any || $0.whom == .one(thread) }) else { continue }
+            guard let wish = wishes.first(where: { matches(thread, $0.whom) }) else { continue }
             actions.append(ThreadAction(thread: thread, wish.motion, signal: wish.signal))
         }
         guard !actions.isEmpty else { return reply("E01") }
@@ -382,7 +502,14 @@ public final class DebugSession {
     }
 
     private func run(_ actions: [ThreadAction]) {
+        if let child = target.child {
+            // A child that shares the memory is followed by letting it run. Whoever keeps both wants more than there is here.
+            guard child.sharesMemory && actions.contains(where: { target.process(ofThread: $0.thread) == child.process }) else {
+                return reply("E.one process is debugged at a time, so detach-on-fork has to be on: detach from the parent or the child first")
+            }
+        }
         isRunning = true
+        isElsewhere = false
         transfer = nil
         target.resume(actions)
     }

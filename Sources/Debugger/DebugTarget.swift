@@ -1,8 +1,19 @@
 /// What a `DebugSession` debugs. All calls come from the session's own calls, hence from one thread at a time.
 public protocol DebugTarget: AnyObject {
     var processID: Int32 { get }
-    /// The live threads, in the order in which they were made.
+    /// The live threads, in the order in which they were made: the process's, and those of a child that shares its memory.
     var threadIDs: [Int32] { get }
+    func process(ofThread thread: Int32) -> Int32
+    /// The child that a stop has told of, until it is said what becomes of it.
+    var child: DebugChild? { get }
+    /// A process that the debugger takes for stopped although it is none of its own any more, 0 for none: what it says of it changes nothing.
+    var formerProcess: Int32 { get }
+    func forgetFormerProcess()
+    /// Nobody debugs the child, and it runs.
+    func releaseChild()
+    func killChild()
+    /// The child is debugged from here on, over the same connection, in the place of this process, which runs on.
+    func leaveForChild()
     func name(ofThread thread: Int32) -> [UInt8]
 
     /// The registers that it has, in the order in which they are transferred.
@@ -55,6 +66,18 @@ public struct DebugFileStatus {
     public var accessed: UInt64 = 0, modified: UInt64 = 0, changed: UInt64 = 0
 
     public init() {}
+}
+
+/// A process that the debugged one has made, and that has not run yet.
+public struct DebugChild: Equatable {
+    public let process: Int32
+    /// Its threads are among the target's, and its memory is the target's.
+    public let sharesMemory: Bool
+
+    public init(process: Int32, sharesMemory: Bool) {
+        self.process = process
+        self.sharesMemory = sharesMemory
+    }
 }
 
 /// A breakpoint or watchpoint.
@@ -121,6 +144,15 @@ public enum StopReason: Equatable {
     case executed([UInt8])
     /// The debugger has come, or asked for the stop.
     case attached
+    /// There is a child, as `DebugTarget.child` says.
+    case forked(DebugChild)
+    /// A child has ceased to share the thread's memory.
+    case vforkDone
+    /// A child that was debugged along has ended: with a status, or by a signal of Linux's.
+    case childExited(Int32, status: Int32)
+    case childKilled(Int32, signal: Int32)
+    /// No thread is left of those that were to run.
+    case noneLeft
 }
 
 /// Signals by Linux's numbers.

@@ -11,6 +11,11 @@ public struct DebugHandOver: Equatable {
     public private(set) var stopsOnEntry = false
     var agreement = DebugSession.Agreement()
     var passed = SignalSet()
+    /// `DebugTarget.formerProcess`.
+    var formerProcess: Int32 = 0
+    /// The debugger has seen the process stop. `openFiles`: what it has opened there.
+    private(set) var isStopped = false
+    private(set) var openFiles: [DebugSession.OpenFile] = []
 
     public init() {}
 
@@ -27,15 +32,56 @@ public struct DebugHandOver: Equatable {
     }
 
     /// What is no descriptor, for the exec plan.
-    var words: [UInt64] { listener < 0 ? [] : [agreement.bits, passed.bits] }
+    var words: [UInt64] { listener < 0 ? [] : [agreement.bits, passed.bits, UInt64(UInt32(bitPattern: formerProcess))] }
+
+    /// For a child that stands still.
+    func stopped(_ openFiles: [DebugSession.OpenFile]) -> DebugHandOver {
+        var result = self
+        result.isStopped = true
+        result.openFiles = openFiles
+        return result
+    }
 
     init?(listener: Int32, connection: Int32, words: [UInt64]) {
         self.listener = listener
         self.connection = connection
         if listener < 0 { return }
-        guard words.count == 2 else { return nil }
+        guard words.count == 3 else { return nil }
         agreement.bits = words[0]
         passed = SignalSet(bits: words[1])
+        formerProcess = Int32(truncatingIfNeeded: words[2])
+    }
+
+    // MARK: To a fork child
+
+    /// Where it finds the first of the descriptors: above what a VM has that has just been made.
+    private static var firstNumber: Int32 { InternalDescriptors.firstOfMachine &+ 640 }
+
+    func send(over socket: Int32) throws(ForkIPCError) {
+        var bytes: [UInt8] = []
+        for word in words + openFiles.map({ $0.handle }) { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
+        let descriptors = [listener, connection] + openFiles.map { $0.descriptor }
+        try ForkIPC.send(
+            HandOver(
+                kind: .debugger, bytes: bytes,
+                descriptors: descriptors.enumerated().map { HandOver.Descriptor($1, at: Self.firstNumber &+ Int32($0)) }),
+            over: socket)
+    }
+
+    static func receive(from socket: Int32) throws(ForkIPCError) -> DebugHandOver {
+        let received = try ForkIPC.receive(.debugger, from: socket)
+        let words = stride(from: 0, to: received.bytes.count & ~7, by: 8).map { start in
+            (0..<8).reduce(UInt64(0)) { $0 | UInt64(received.bytes[start + $1]) << UInt64($1 * 8) }
+        }
+        let numbers = received.descriptors.map { $0.number }
+        guard words.count >= 3, numbers.count == words.count - 1,
+            let handOver = DebugHandOver(listener: numbers[0], connection: numbers[1], words: Array(words[..<3]))
+        else {
+            for number in numbers { Host.close(number) }
+            throw .malformed
+        }
+        return handOver.stopped(
+            zip(words[3...], numbers[2...]).map { DebugSession.OpenFile(handle: $0, descriptor: $1) })
     }
 }
 

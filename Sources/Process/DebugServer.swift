@@ -7,7 +7,7 @@ import Sysroot
 /// The host thread that talks with a debugger: waits for its connection, for what it sends, and for stops.
 final class DebugServer {
     unowned(unsafe) let debugger: GuestDebugger
-    private let listener: Int32
+    private var listener: Int32
     private var connection: Int32
     private(set) var session: DebugSession?
     /// Its own state, which the copies of guest memory ask for.
@@ -22,7 +22,9 @@ final class DebugServer {
         host = .allocate(capacity: 1)
         host.initialize(to: vmrun_thread())
         host.pointee.limits = debugger.process.limits
-        if connection >= 0 { session = DebugSession(debugger, agreed: handOver.agreement, isRunning: true) }
+        if connection >= 0 {
+            session = DebugSession(debugger, agreed: handOver.agreement, isRunning: !handOver.isStopped, openFiles: handOver.openFiles)
+        }
     }
 
     /// Returns when the host thread is one that /proc leaves out.
@@ -39,6 +41,20 @@ final class DebugServer {
     /// With the debugger's lock held.
     func handOver() -> DebugHandOver {
         DebugHandOver(listener: listener, connection: connection, session?.agreed ?? DebugSession.Agreement(), debugger.passed)
+    }
+
+    /// The same, for a child that takes this process's place. What is open goes to it.
+    func handOverToChild() -> DebugHandOver { handOver().stopped(session?.openFiles ?? []) }
+
+    /// Another process has the connection, and listens.
+    func abandon() {
+        for file in session?.openFiles ?? [] { Host.close(file.descriptor) }
+        session = nil
+        Host.close(connection)
+        Host.close(listener)
+        connection = -1
+        listener = -1
+        debugger.leave()
     }
 
     private func live() -> Never {
@@ -69,7 +85,11 @@ final class DebugServer {
         guard ready > 0 else { return }
         if sources.0.revents != 0 { silence() }
         guard sources.1.revents != 0 else { return }
-        debugger.lock.withLock { connection >= 0 ? read() : welcome() }
+        debugger.lock.withLock {
+            // Another image reads from here on.
+            if debugger.heldChild?.isLeaving == true { return }
+            if connection >= 0 { read() } else if listener >= 0 { welcome() }
+        }
     }
 
     private func silence() {

@@ -70,7 +70,7 @@ extension GuestThread {
         plan.hasRenouncedPrivileges = hasRenouncedPrivileges
         plan.seccompMode = filters.mode.rawValue
         plan.seccompFilters = filters.set?.filters.map { $0.bytes } ?? []
-        plan.debugger = process.debugger?.handOver() ?? DebugHandOver()
+        plan.debugger = process.debugger?.handOver(process) ?? DebugHandOver()
         let placement = HostPlacement.current()
         plan.stackLimit = placement.stackLimit
         plan.personality = placement.personality
@@ -109,7 +109,7 @@ extension GuestThread {
         handOver = -1
         process.chargeProcessorTime()
         defer { Host.close(socket) }
-        process.debugger?.prepareExec()
+        process.debugger?.prepareExec(process)
         defer { process.debugger?.execFailed() }
         leavePoller()
         // Pending signals survive an exec. The fresh image opens the mask when it is ready. One that is captured came before.

@@ -30,6 +30,8 @@ extension GuestThread {
             throw error
         }
 
+        // With one table for both, or with two waits, the child runs free.
+        let debugging = sharesDescriptors || release != nil ? nil : process.debugger?.prepareFork()
         let socket = process.socketForChildren()
         // An exec, on either side, makes it SIGCHLD.
         if request.exitSignal != UInt64(SIGCHLD) { process.noteHostState() }
@@ -52,9 +54,18 @@ extension GuestThread {
             vmrun_heap_after_fork()
             hold?.open()
             hold?.pass()
-            becomeForkChild(request, context, place, parentGate: release, parentsSocket: socket)
+            becomeForkChild(request, context, place, parentGate: release, parentsSocket: socket, debuggerSocket: debugging?.receiving)
         }
         unlockAfterFork()
+        if let debugging {
+            Host.close(debugging.receiving)
+            if result > 0 {
+                let child = DebuggedChild(process: Int32(truncatingIfNeeded: result), socket: debugging.sending)
+                process.debugger?.announce(.child(child), self)
+            } else {
+                Host.close(debugging.sending)
+            }
+        }
         release?.open()
         if result > 0 {
             let child = Int32(truncatingIfNeeded: result)
@@ -99,7 +110,8 @@ extension GuestThread {
 
     /// The child's side of a fork. Returns into the run loop with a fresh machine and result 0.
     private func becomeForkChild(
-        _ request: CloneRequest, _ context: UserContext, _ place: Session.Place, parentGate: Gate?, parentsSocket: Int32
+        _ request: CloneRequest, _ context: UserContext, _ place: Session.Place, parentGate: Gate?, parentsSocket: Int32,
+        debuggerSocket: Int32?
     ) -> Never {
         let parentTid = tid
         attach()
@@ -133,7 +145,8 @@ extension GuestThread {
         process.recordLock.unlock()
         process.threadsLock.unlock()
         process.pid = Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid)))
-        process.debugger?.leaveChild()
+        let parentsDebugger = process.debugger
+        parentsDebugger?.leaveChild()
         process.debugger = nil
         process.notesEntries = process.timeout > 0
         debugState = nil
@@ -173,6 +186,7 @@ extension GuestThread {
         prepareAnswers()
         takeIDs(request)
         Watchdog.start(process)
+        if let debuggerSocket, let parentsDebugger { awaitDebugger(debuggerSocket, parent: parentsDebugger) }
         vmrun_set_host_mask(signals.mask)
         runToEnd()
     }

@@ -13,6 +13,7 @@ public struct HandOver: Equatable {
     /// What the bytes are. A receiver takes one kind only.
     public enum Kind: UInt16 {
         case exec = 1
+        case debugger = 2
     }
 
     public struct Descriptor: Equatable {

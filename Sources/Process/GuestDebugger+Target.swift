@@ -13,6 +13,8 @@ extension GuestDebugger: DebugTarget {
 
     public var threadIDs: [Int32] { threads.map { $0.tid } }
 
+    public func process(ofThread thread: Int32) -> Int32 { self.thread(thread)?.process.pid ?? process.pid }
+
     public func name(ofThread thread: Int32) -> [UInt8] {
         Host.withFileStart("/proc/\(thread)/comm", capacity: 32) { Array($0.prefix { $0 != 0x0a }) } ?? []
     }
@@ -85,7 +87,12 @@ extension GuestDebugger: DebugTarget {
         case .auxiliaryVector: return auxiliaryVector.withUnsafeBytes { Array($0) }
         case .executable: return process.executablePath
         case .signalInformation(let tid):
-            guard let state = thread(tid)?.debugState, state.stopSignal != 0 else { return nil }
+            guard let state = thread(tid)?.debugState else { return nil }
+            // Any other stop is a trap of the debugger's own.
+            if state.stopSignal == 0 {
+                state.information = siginfo_t()
+                state.information.si_signo = SIGTRAP
+            }
             return withUnsafeBytes(of: state.information) { Array($0) }
         }
     }
@@ -93,6 +100,7 @@ extension GuestDebugger: DebugTarget {
     // MARK: Motion
 
     public func resume(_ actions: [ThreadAction]) {
+        if let heldChild, actions.contains(where: { $0.thread == heldChild.thread?.tid }) { follow(heldChild) }
         for action in actions {
             guard let thread = thread(action.thread), let state = thread.debugState else { continue }
             // A signal ends the call that it waits in.
@@ -113,11 +121,32 @@ extension GuestDebugger: DebugTarget {
     /// The server sees that the session is over, and leaves.
     public func detach() {}
 
+    public var child: DebugChild? { heldChild?.description }
+
+    public func releaseChild() { if let heldChild { letGo(of: heldChild) } }
+
+    public func killChild() {
+        guard let child = heldChild else { return }
+        _ = Host.raw(Int32(SYS_kill), Int(child.process), Int(SIGKILL))
+        // A helper's end is for its parent to see.
+        if child.thread == nil { letGo(of: child) }
+    }
+
+    public func leaveForChild() {
+        guard let child = heldChild, let server else { return }
+        heldChild = nil
+        child.send(server.handOverToChild())
+        server.abandon()
+    }
+
+    public func forgetFormerProcess() { formerProcess = 0 }
+
     /// Nobody debugs the program any more: it is as it was, and runs.
     func leave() {
         points.removeAll(text)
         passed = SignalSet()
         isAttached = false
+        if let heldChild { letGo(of: heldChild) }
         for thread in threads {
             guard let state = thread.debugState else { continue }
             state.motion = .run

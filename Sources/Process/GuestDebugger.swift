@@ -31,6 +31,13 @@ final class ThreadDebugState {
     var steps = false
     /// The guest's own trap flag, while the debugger's stands in its place.
     var ownTrapFlag = false
+    /// What it has to tell when its call has ended. Its own, but before it runs.
+    var announcement: Announcement?
+    /// A helper's: it is debugged beside its parent, with the breakpoints; or was let go.
+    var isFollowed = false
+    var isFree = false
+    /// It waits in a vfork(2), or for its turn to make one, and cannot enter the guest.
+    var isInVfork = false
 
     deinit { vectors.deallocate() }
 }
@@ -61,6 +68,11 @@ public final class GuestDebugger {
     var report: (thread: Int32, reason: StopReason)?
     /// There is somebody to tell.
     var isAttached = false
+    /// The child that the debugger knows of.
+    var heldChild: DebuggedChild?
+    /// A thread is in its vfork(2).
+    var hasVfork = false
+    public internal(set) var formerProcess: Int32 = 0
     var passed = SignalSet()
     var points = DebugPoints()
     let text: ProcessText?
@@ -69,6 +81,8 @@ public final class GuestDebugger {
     private let bell: (reading: Int32, writing: Int32)
     var bellDescriptor: Int32 { bell.reading }
     private(set) var server: DebugServer?
+    /// For a child that begins: its debugger expects it to stand still.
+    private var beginsStopped = false
 
     private init(_ process: GuestProcess, bell: (Int32, Int32)) {
         self.process = process
@@ -87,7 +101,9 @@ public final class GuestDebugger {
         debugger.passed = handOver.passed
         debugger.isAttached = handOver.connection >= 0
         debugger.server = DebugServer(debugger, handOver)
-        if handOver.stopsOnEntry { debugger.mode = .stopped }
+        debugger.formerProcess = handOver.formerProcess
+        debugger.beginsStopped = handOver.isStopped
+        if handOver.stopsOnEntry || handOver.isStopped { debugger.mode = .stopped }
         if isReplacement && debugger.isAttached {
             debugger.mode = .stopping
             debugger.report = (process.pid, handOver.agreement.knowsExecs ? .executed(process.executablePath) : .signal(SIGTRAP))
@@ -105,6 +121,7 @@ public final class GuestDebugger {
     func begin(_ thread: GuestThread, _ auxiliaryVector: [UInt64]) {
         self.auxiliaryVector = auxiliaryVector
         adopt(thread)
+        if beginsStopped { server?.session?.noteStop(thread.tid, .attached) }
         server?.start()
     }
 
@@ -124,11 +141,17 @@ public final class GuestDebugger {
         }
     }
 
-    var threads: [GuestThread] { process.threadsLock.withLock { process.threads } }
+    /// The process's, and those of a child in its memory.
+    var threads: [GuestThread] {
+        let own = process.threadsLock.withLock { process.threads }
+        guard let thread = heldChild?.thread else { return own }
+        return own + thread.process.threadsLock.withLock { thread.process.threads }
+    }
 
-    func thread(_ tid: Int32) -> GuestThread? { process.threadsLock.withLock { process.threads.first { $0.tid == tid } } }
+    func thread(_ tid: Int32) -> GuestThread? { threads.first { $0.tid == tid } }
 
-    private static func request(_ thread: GuestThread) {
+    /// Has it come by before it enters the guest again.
+    static func request(_ thread: GuestThread) {
         vmrun_set_bits(&thread.host.pointee.requests, ThreadRequest.debugger)
         vmrun_set_bits(&thread.host.pointee.attention, UInt32(VMRUN_ATTENTION_KICK))
         thread.cpu.run.pointee.immediate_exit = 1
@@ -161,9 +184,9 @@ public final class GuestDebugger {
             let patience = Clock.monotonic() - begin > 100_000_000
             var isSettled = true
             for thread in threads {
-                guard let state = thread.debugState, !state.isParked, !state.isSettled else { continue }
+                guard let state = thread.debugState, !state.isParked, !state.isSettled, !state.isInVfork else { continue }
                 if thread.enteredAt.pointee != 0 {
-                    _ = vmrun_debug_kick(thread.tid)
+                    _ = vmrun_debug_kick(thread.process.pid, thread.tid)
                 } else if patience || Self.waitsOnHost(thread.tid) {
                     // In vmrun, or in a call: either way it cannot enter the guest.
                     state.isSettled = true
@@ -204,7 +227,7 @@ public final class GuestDebugger {
         while !state.isParked {
             if Clock.monotonic() - begin > 1_000_000_000 { return false }
             Self.request(thread)
-            _ = vmrun_debug_kick(thread.tid)
+            _ = vmrun_debug_kick(thread.process.pid, thread.tid)
             breathe(500_000)
         }
         return true
@@ -230,7 +253,7 @@ public final class GuestDebugger {
     // MARK: The threads' side
 
     /// Stands still for as long as it is held. With the lock held.
-    private func stand(_ thread: GuestThread, _ state: ThreadDebugState) {
+    func stand(_ thread: GuestThread, _ state: ThreadDebugState) {
         state.isParked = true
         state.hasVectors = false
         while state.isHeld { released.wait(lock) }
@@ -241,7 +264,7 @@ public final class GuestDebugger {
 
     /// Takes over what was changed meanwhile, without the lock: nobody else touches a thread that is not held. The signal that the
     /// debugger wants it to have.
-    private func resume(_ thread: GuestThread, _ state: ThreadDebugState) -> Int32 {
+    func resume(_ thread: GuestThread, _ state: ThreadDebugState) -> Int32 {
         let cpu = thread.cpu
         do throws(MachineFailure) {
             if state.vectorsChanged { try DebugRegisters.loadVectors(state.vectors, into: cpu) }
@@ -288,18 +311,21 @@ public final class GuestDebugger {
     }
 
     /// Tells of a stop, and stands still until the debugger lets the thread go on.
-    func tell(_ thread: GuestThread, _ reason: StopReason, signal: Int32 = 0, information: siginfo_t? = nil) -> Verdict {
+    func tell(
+        _ thread: GuestThread, _ reason: StopReason, signal: Int32 = 0, information: siginfo_t? = nil, child: DebuggedChild? = nil
+    ) -> Verdict {
         guard let state = thread.debugState else { return .unattended }
         endStep(thread)
         thread.cpu.bringToUser()
         lock.lock()
-        guard isAttached else {
+        guard isAttached, !state.isFree else {
             lock.unlock()
             return .unattended
         }
         let isFirst = mode == .running && !state.isHeld
         if isFirst {
             mode = .stopping
+            if let child { heldChild = child }
             report = (thread.tid, reason)
             state.stopSignal = signal
             if let information { state.information = information }
@@ -324,11 +350,12 @@ public final class GuestDebugger {
         lock.unlock()
         let signal = resume(thread, state)
         if signal != 0 { inject(signal, thread) }
+        tellAnnouncement(thread)
     }
 
     // MARK: Signals
 
-    private func inject(_ signal: Int32, _ thread: GuestThread) {
+    func inject(_ signal: Int32, _ thread: GuestThread) {
         delivering(signal, thread, isFault: false) { thread.signals.deliverGiven(thread.cpu, signal) }
     }
 
@@ -336,7 +363,7 @@ public final class GuestDebugger {
     private func delivering(_ signal: Int32, _ thread: GuestThread, isFault: Bool, _ deliver: () -> Void) {
         let wasStepping = thread.isStepping
         endStep(thread)
-        if thread.signals.isDeadly(signal, isFault: isFault) { programEnds(signal: signal) }
+        if thread.signals.isDeadly(signal, isFault: isFault) { programEnds(thread.process, signal: signal) }
         deliver()
         guard wasStepping, let state = thread.debugState else { return }
         if case .step = state.motion { goOn(tell(thread, .step), thread) } else { beginStep(thread, state) }
@@ -385,7 +412,7 @@ public final class GuestDebugger {
         do throws(MachineFailure) { return try thread.cpu.takeHit(of: state.hardware) } catch { Message.fail(error.sentence) }
     }
 
-    private func goOn(_ verdict: Verdict, _ thread: GuestThread) {
+    func goOn(_ verdict: Verdict, _ thread: GuestThread) {
         if case .resumed(let signal) = verdict, signal != 0 { inject(signal, thread) }
     }
 
@@ -427,9 +454,8 @@ public final class GuestDebugger {
     /// It is made: that was the step. `isRestarted`: it comes again.
     func callEnded(_ thread: GuestThread, isRestarted: Bool) {
         thread.cpu.bringToUser()
-        if !isRestarted {
-            stepped(thread)
-        }
+        tellAnnouncement(thread)
+        if thread.isStepping && !isRestarted { stepped(thread) }
         if thread.isStepping { thread.cpu.setTrapFlag(true) }
     }
 
@@ -460,7 +486,7 @@ public final class GuestDebugger {
     func liftBreakpoints() { lock.withLock { points.lift(text) } }
     func replantBreakpoints() { lock.withLock { points.replant(text) } }
 
-    /// In a fork child, with a lock that nobody gives back: nobody debugs it.
+    /// In a fork child, with a lock that nobody gives back: nobody debugs it with this one.
     func leaveChild() {
         guard let own = ProcessText() else { return }
         points.restore(in: own)
@@ -469,6 +495,17 @@ public final class GuestDebugger {
 
     // MARK: Ends
 
+    /// A thread is about to be gone. It may have been the only one that ran.
+    func threadEnded() {
+        lock.withLock {
+            let left = threads
+            guard isAttached, mode == .running, let witness = left.first, left.allSatisfy({ $0.debugState?.isHeld ?? true }) else { return }
+            mode = .stopping
+            report = (witness.tid, .noneLeft)
+            ring()
+        }
+    }
+
     /// The lock, once the debugger waits for something to happen: it is told nothing while it looks at a stop.
     private func lockForEnd() {
         lock.lock()
@@ -476,21 +513,39 @@ public final class GuestDebugger {
     }
 
     /// The process is about to exit. Nothing is told from here on.
-    func programEnds(status: Int32) {
+    func programEnds(_ ending: GuestProcess, status: Int32) {
+        if helperEnds(ending, .childExited(ending.pid, status: status)) { return }
         lockForEnd()
         server?.session?.ended(status: status)
     }
 
-    func programEnds(signal: Int32) {
+    func programEnds(_ ending: GuestProcess, signal: Int32) {
+        if helperEnds(ending, .childKilled(ending.pid, signal: signal)) { return }
         lockForEnd()
         server?.session?.ended(signal: signal)
     }
 
-    /// What the next image is to know.
-    func handOver() -> DebugHandOver { lock.withLock { server?.handOver() ?? DebugHandOver() } }
+    /// What the next image of `replaced` is to know.
+    func handOver(_ replaced: GuestProcess) -> DebugHandOver {
+        lock.withLock {
+            guard var handOver = server?.handOver() else { return DebugHandOver() }
+            if replaced !== process {
+                guard isAttached, heldChild?.process == replaced.pid else { return DebugHandOver() }
+                // The debugger lets go of it when it knows of the exec.
+                handOver.formerProcess = process.pid
+            }
+            return handOver
+        }
+    }
 
-    /// Another image is about to take this one's place, and the connection with it.
-    func prepareExec() { lockForEnd() }
+    /// Another image is about to take the place of `replaced`, and the connection with it.
+    func prepareExec(_ replaced: GuestProcess) {
+        lockForEnd()
+        if replaced !== process { heldChild?.isLeaving = true }
+    }
 
-    func execFailed() { lock.unlock() }
+    func execFailed() {
+        heldChild?.isLeaving = false
+        lock.unlock()
+    }
 }

@@ -326,7 +326,7 @@ public final class GuestProcess {
     public func exitGroup(_ status: Int32) -> Never {
         chargeProcessorTime()
         server.processEnds(self)
-        debugger?.programEnds(status: status)
+        debugger?.programEnds(self, status: status)
         if sharesDescriptors {
             // Nobody else knows what they are.
             threadsLock.lock()

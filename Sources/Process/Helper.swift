@@ -20,6 +20,8 @@ final class HelperLaunch {
     let pidfd: PidfdRequest?
     let place: Session.Place
     private let stack: Int
+    /// For a vfork: who waits for the child meanwhile.
+    var parent: GuestThread?
     /// 0 until there is a helper or an error, then the child's id or -errno. A futex.
     private let outcome = Atomic<Int32>(0)
 
@@ -85,6 +87,7 @@ final class HelperLaunch {
         tell(process.pid)
         Statistics.count(.vforks)
         Watchdog.start(process)
+        if let parent { parent.process.debugger?.helperBegins(thread, parent: parent) }
         vmrun_set_host_mask(thread.signals.mask)
         thread.runToEnd()
     }
@@ -119,6 +122,13 @@ final class HelperLaunch {
 extension GuestThread {
     /// CLONE_VM without CLONE_THREAD. With CLONE_VFORK this thread waits until the child has become another program or has ended.
     func startHelper(_ request: CloneRequest) throws(GuestErrno) -> Int {
+        guard request.has(CloneRequest.vfork), let debugger = process.debugger else { return try makeHelper(request) }
+        debugger.beginVfork(self)
+        defer { debugger.endVfork(self) }
+        return try makeHelper(request)
+    }
+
+    private func makeHelper(_ request: CloneRequest) throws(GuestErrno) -> Int {
         let pidfd = try PidfdRequest(request, caller: self)
         let context = try childContext(request)
         defer { context.free() }
@@ -186,12 +196,13 @@ extension GuestThread {
         vmrun_set_host_mask(~0)
         // It would meet them, and nobody is there for it.
         process.debugger?.liftBreakpoints()
+        launch.parent = self
         let result = launch.run()
         // The helper used this thread's thread-local storage while this thread stood in the kernel.
         attach()
         gate.open()
         launch.thread.process.notifyDescriptor = -1
-        process.debugger?.replantBreakpoints()
+        process.debugger?.helperEnded(launch.thread, parent: self)
         if result > 0 {
             let child = Int32(truncatingIfNeeded: result)
             process.session.commit(launch.place, child)

@@ -95,6 +95,7 @@ extension GuestThread {
         // Its status is the process's, as since Linux 6.0.
         if isLast { process.exitGroup(status) }
         process.session.removeThread(process.pid)
+        process.debugger?.threadEnded()
         // Before anyone learns that the thread is gone: whoever joins it may use its stack's addresses at once.
         process.memory.threadExiting(tid)
         hasEnded = true

@@ -15,9 +15,31 @@ final class FakeTarget: DebugTarget {
     var interrupts = 0, detached = 0, killed = 0
     var passed = SignalSet()
     var open: [Int32] = []
+    var child: DebugChild?
+    var childThreads: [Int32] = []
+    var formerProcess: Int32 = 0
+    var released = 0, childrenKilled = 0, leftForChild = 0
     let file = [UInt8]("file #$}* of bytes")
 
     init() { values = [UInt8](repeating: 0, count: layout.size) }
+
+    func process(ofThread thread: Int32) -> Int32 { childThreads.contains(thread) ? child?.process ?? 0 : processID }
+    func forgetFormerProcess() { formerProcess = 0 }
+
+    func releaseChild() {
+        released += 1
+        child = nil
+    }
+
+    func killChild() {
+        childrenKilled += 1
+        child = nil
+    }
+
+    func leaveForChild() {
+        leftForChild += 1
+        child = nil
+    }
 
     func name(ofThread thread: Int32) -> [UInt8] { [UInt8]("a<b&\"c") + [0xff] }
     func registers(ofThread thread: Int32) -> [UInt8]? { threadIDs.contains(thread) ? values : nil }

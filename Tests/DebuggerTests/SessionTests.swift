@@ -171,6 +171,91 @@ import Testing
     #expect(talk.target.open.isEmpty)
 }
 
+/// A child with a copy of the memory, as a stop has told of it.
+private func forked() -> Talk {
+    let talk = Talk()
+    _ = talk.ask("qSupported:multiprocess+;fork-events+;vfork-events+;no-resumed+")
+    _ = talk.ask("vCont;c:p64.-1")
+    talk.target.child = DebugChild(process: 200, sharesMemory: false)
+    talk.session.stopped(101, .forked(DebugChild(process: 200, sharesMemory: false)))
+    return talk
+}
+
+@Test func aChildIsLetGo() {
+    let talk = forked()
+    #expect(talk.answer.hasPrefix("T05fork:pc8.c8;thread:p64.65;"))
+    #expect(talk.ask("Hgpc8.c8") == "OK")
+    #expect(talk.ask("z0,1000,1") == "OK")
+    #expect(talk.ask("g") == "E01")
+    #expect(talk.ask("m1001,1") == "01")
+    #expect(talk.ask("M1001,1:00") == "E01" && talk.target.contents[1] == 1)
+    // Both are not to run.
+    #expect(talk.ask("vCont;c:p64.-1").hasPrefix("E.") && talk.target.resumed.count == 1)
+    #expect(talk.ask("D;c9") == "E01")
+    #expect(talk.ask("D;c8") == "OK")
+    #expect(talk.target.released == 1 && !talk.session.isOver)
+    #expect(talk.ask("Hgpc8.c8") == "E01")
+    #expect(talk.ask("z0,1000,1") == "E01")
+    _ = talk.ask("vCont;c:p64.-1")
+    #expect(talk.target.resumed.count == 2)
+}
+
+@Test func aChildIsFollowed() {
+    let talk = forked()
+    _ = talk.ask("vFile:open:2f6c69622f61,0,0")
+    #expect(talk.ask("D;64") == "OK")
+    #expect(talk.target.leftForChild == 1 && talk.target.detached == 0 && talk.session.isOver)
+    // The file is the child's now.
+    talk.session.close()
+    #expect(talk.target.open == [7])
+}
+
+@Test func aChildIsKilled() {
+    let talk = forked()
+    #expect(talk.ask("vKill;c9") == "E01")
+    #expect(talk.ask("vKill;c8") == "OK")
+    #expect(talk.target.childrenKilled == 1 && talk.target.killed == 0)
+    _ = talk.ask("vKill;64")
+    #expect(talk.target.killed == 1)
+}
+
+@Test func aChildInTheSameMemory() {
+    let talk = Talk()
+    _ = talk.ask("qSupported:multiprocess+;vfork-events+")
+    _ = talk.ask("vCont;c:p64.-1")
+    let child = DebugChild(process: 200, sharesMemory: true)
+    talk.target.child = child
+    talk.target.threadIDs.append(200)
+    talk.target.childThreads = [200]
+    talk.session.stopped(101, .forked(child))
+    #expect(talk.answer.hasPrefix("T05vfork:pc8.c8;thread:p64.65;"))
+    #expect(talk.ask("qfThreadInfo") == "mp64.64,p64.65,pc8.c8")
+    #expect(talk.ask("Hgpc8.0") == "OK")
+    #expect(talk.ask("qC") == "QCpc8.c8")
+    #expect(talk.ask("g") != "E01")
+    #expect(talk.ask("vCont;c:p64.-1").hasPrefix("E."))
+    _ = talk.ask("vCont;c:pc8.-1")
+    #expect(talk.target.resumed.last?.map { $0.thread } == [200])
+    talk.target.child = nil
+    talk.session.stopped(100, .childExited(200, status: 6))
+    #expect(talk.answer == "W06;process:c8" && !talk.session.isOver)
+}
+
+@Test func aProcessThatIsGone() {
+    let talk = Talk()
+    _ = talk.ask("qSupported:multiprocess+;no-resumed+")
+    talk.target.formerProcess = 99
+    #expect(talk.ask("Hgp63.63") == "OK")
+    #expect(talk.ask("z0,1000,1") == "OK")
+    #expect(talk.ask("m1001,1") == "E01")
+    #expect(talk.ask("D;63") == "OK")
+    #expect(talk.target.formerProcess == 0 && !talk.session.isOver)
+    #expect(talk.ask("m1001,1") == "01")
+    _ = talk.ask("c")
+    talk.session.stopped(100, .noneLeft)
+    #expect(talk.answer == "N")
+}
+
 @Test func passedSignals() {
     let talk = Talk()
     #expect(talk.ask("QPassSignals:e;14;1e") == "OK")

@@ -1,14 +1,17 @@
 """Boot an emulated host with Bochs, which emulates VMX; QEMU (TCG) does not. Its machine has a disc drive, so it boots a disc."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
 import pty
 import select
 import shutil
+import socket
 import struct
 import subprocess
 import termios
+import threading
 
 #: What makes the disc, and the package that has it.
 PROGRAMS = {"bochs-bin": "bochs", "grub-mkrescue": "grub-common", "xorriso": "xorriso", "mformat": "mtools"}
@@ -34,6 +37,7 @@ ata0-master: type=cdrom, path={disc}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev={console}
 com2: enabled=1, mode=file, dev={results}
+com3: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: {log}
 panic: action=fatal
 error: action=ignore
@@ -49,8 +53,42 @@ def missing_packages():
     return sorted(packages)
 
 
-def boot(host, initramfs, results, console, seconds, processor):
-    """Run the host to its end; False where it had to be killed."""
+class Relay(threading.Thread):
+    """Bochs connects its port to a TCP port, once; whoever debugs comes to a socket in the file system, one after the other."""
+
+    def __init__(self, place):
+        super().__init__(daemon=True)
+        self.machines = socket.create_server(("127.0.0.1", 0))
+        self.port = self.machines.getsockname()[1]
+        self.debuggers = socket.socket(socket.AF_UNIX)
+        self.debuggers.bind(str(place))
+        self.debuggers.listen()
+        self.start()
+
+    def run(self):
+        machine, debugger = self.machines.accept()[0], None
+        while True:
+            for ready in select.select([machine, debugger or self.debuggers], [], [])[0]:
+                if ready is self.debuggers:
+                    debugger = self.debuggers.accept()[0]
+                    continue
+                data = ready.recv(4096)
+                if ready is machine:
+                    if not data:
+                        return
+                    # To nobody, between two debuggers.
+                    if debugger:
+                        with contextlib.suppress(OSError):
+                            debugger.sendall(data)
+                elif data:
+                    machine.sendall(data)
+                else:
+                    debugger.close()
+                    debugger = None
+
+
+def boot(host, initramfs, results, console, seconds, debugger, processor):
+    """Run the host to its end; False where it had to be killed. debugger: where its port for gdb is to be."""
     work = initramfs.parent
     (work / "disc/boot/grub").mkdir(parents=True)
     os.link(initramfs, work / "disc/boot/initramfs")
@@ -59,8 +97,9 @@ def boot(host, initramfs, results, console, seconds, processor):
     subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", work / "host.iso", work / "disc",
                     "--install-modules=linux normal iso9660 biosdisk", "--locales=", "--fonts=", "--themes="],
                    check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    relay = Relay(debugger)
     (work / "bochsrc").write_text(MACHINE.format(
-        processor=processor, disc=work / "host.iso", console=console, results=results, log=console.with_suffix(".bochs")))
+        port=relay.port, processor=processor, disc=work / "host.iso", console=console, results=results, log=console.with_suffix(".bochs")))
     # Debian's Bochs is built with its debugger, which waits for a command.
     (work / "commands").write_text("c\n")
     console.write_bytes(b"")

@@ -23,6 +23,7 @@ from harness import manifest  # noqa: E402
 from harness.build import Builder  # noqa: E402
 from harness.context import ENVIRONMENT  # noqa: E402
 from emulated_initramfs import Initramfs  # noqa: E402
+from emulated_debugger import DebuggedJob, Debugger  # noqa: E402
 from emulated_jobs import DOCTOR  # noqa: E402
 
 AS_USER = """#!/bin/sh
@@ -39,9 +40,9 @@ class Host:
     #: For the names of its log files, and for people.
     name: str
     title: str
-    #: Runs it to its end, and says whether it came to one: boot(host, initramfs, results, console, seconds).
+    #: Runs it to its end, and says whether it came to one: boot(host, initramfs, results, console, seconds, debugger).
     boot: Callable
-    #: The names of its first and its second serial port.
+    #: The names of its serial ports: for the console, for the results, and, where there is a third, for gdb.
     ports: list
     command_line: str
     kernel: pathlib.Path
@@ -122,7 +123,7 @@ def write_initramfs(path, host, jobs, builder, vmrun, work):
 
     environment = {**ENVIRONMENT, "TMPDIR": "/tmp/t"}
     exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment.items())
-    disk.add("settings", f"report={host.ports[1]}\n{exports}".encode())
+    disk.add("settings", f"report={host.ports[1]}\ndebugger={''.join(host.ports[2:])}\n{exports}".encode())
     disk.add("load", host.load.encode())
     disk.add("jobs", "".join(job.line() for job in jobs).encode())
     for job in jobs:
@@ -130,11 +131,14 @@ def write_initramfs(path, host, jobs, builder, vmrun, work):
             disk.add(job.input_path.lstrip("/"), job.stdin.encode(), 0o644)
         if job.program:
             disk.add(job.command[0].lstrip("/"), pathlib.Path(job.program).read_bytes())
+    debugged = {job.fixture.name for job in jobs if isinstance(job, DebuggedJob)}
     for fixture, variant in sorted({(job.fixture.name, job.variant) for job in jobs if job.fixture}):
-        # Without their debugging information ten times as many fit.
-        stripped = work / "stripped"
-        subprocess.run([host.strip, "-o", str(stripped), str(builder.output / variant / fixture)], check=True)
-        disk.add(f"fixtures/{variant}/{fixture}", stripped.read_bytes())
+        program = builder.output / variant / fixture
+        if fixture not in debugged:
+            # Without their debugging information ten times as many fit.
+            program = work / "stripped"
+            subprocess.run([host.strip, "-o", str(program), str(builder.output / variant / fixture)], check=True)
+        disk.add(f"fixtures/{variant}/{fixture}", program.read_bytes())
     disk.close()
 
 
@@ -144,12 +148,14 @@ def compiled(host, source, work):
     return program.read_bytes()
 
 
-def boot_qemu(host, initramfs, results, console, seconds, qemu):
-    """Run the emulated host to its end; False where it had to be killed. qemu: the program and its options, without kernel and RAM disk."""
+def boot_qemu(host, initramfs, results, console, seconds, debugger, qemu):
+    """Run the emulated host to its end; False where it had to be killed. debugger: the socket of the port that gdb comes over. qemu: the
+    program and its options, without kernel and RAM disk."""
     command = ["timeout", "-s", "KILL", str(seconds), "nice", *qemu, "-nodefaults", "-nographic", "-no-reboot",
                "-kernel", str(host.kernel), "-initrd", str(initramfs), "-append", host.command_line]
     with open(console.with_suffix(".qemu"), "wb") as errors:
-        result = subprocess.run([word.format(console=console, results=results) for word in command],
+        words = [word.format(console=console, results=results, debugger=debugger) for word in command]
+        result = subprocess.run(words,
                                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True)
     return result.returncode == 0
 
@@ -202,7 +208,8 @@ def run(hosts, make_jobs, options, logs, before=(0, 0)):
         with tempfile.TemporaryDirectory(prefix="vmrun-emulated-") as folder:
             work = pathlib.Path(folder)
             write_initramfs(work / "initramfs", host, own_jobs, builder, options.vmrun, work)
-            whole = host.boot(host, work / "initramfs", results, console, options.seconds)
+            with Debugger(own_jobs, builder, results, work / "gdb"):
+                whole = host.boot(host, work / "initramfs", results, console, options.seconds, work / "gdb")
         passed, failed = judge(own_jobs, results)
         if not whole:
             print(f"The emulated host did not end by itself; its console is in {console}")

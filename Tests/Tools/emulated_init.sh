@@ -76,6 +76,22 @@ job() {
     done
 }
 
+# debugged NAME SECONDS WORD...: the program waits for gdb, which comes over a port of the machine's. What gdb says is the result.
+debugged() {
+    name=$1 seconds=$2 as= input=/dev/null
+    shift 2
+    (until nc 127.0.0.1 2345 <&4 >&4; do sleep 0.2; done) 2> /dev/null &
+    relay=$!
+    echo "DEBUG $name" >&3
+    once vmrun --gdb 2345 --gdb-stop-on-entry "$@"
+    kill $relay
+    echo "RESULT $name $(cut -d' ' -f1 /proc/uptime) - - - $? $(encoded /out) $(encoded /err)" >&3
+}
+if [ -n "$debugger" ]; then
+    stty -F /dev/$debugger raw -echo
+    exec 4<> /dev/$debugger
+fi
+
 . /jobs
 dmesg | tail -n 30
 echo "END uptime=$(cut -d' ' -f1 /proc/uptime)" >&3

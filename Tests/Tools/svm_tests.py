@@ -12,6 +12,7 @@ import sys
 
 import emulated_host
 from emulated_host import REPOSITORY
+from emulated_debugger import debugged_jobs
 from emulated_jobs import FixtureJobs, own_jobs, program_jobs
 import cache
 from emulated_kernel import amd64_kernel, module_files
@@ -36,6 +37,9 @@ FIXTURES = FixtureJobs(
         "signals/kick": "no end natively with six signals instead of ten thousand, and nothing else runs meanwhile",
     })
 
+#: QEMU 7.2 takes a guest's DR7 at VMRUN without looking at it.
+DEBUGGED = functools.partial(debugged_jobs, has_debug_registers=False)
+
 
 def arguments():
     parser = emulated_host.parser("Run the static fixtures on an emulated standard KVM host.")
@@ -54,8 +58,8 @@ def host(options, npt):
         # One thread for all processors: QEMU's parallel ones have been seen to hang with a guest inside a guest.
         boot=functools.partial(emulated_host.boot_qemu, qemu=[
             "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", options.cpu, "-smp", options.processors, "-m", "2G",
-            "-serial", "file:{console}", "-serial", "file:{results}"]),
-        ports=["ttyS0", "ttyS1"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly",
+            "-serial", "file:{console}", "-serial", "file:{results}", "-serial", "unix:{debugger},server=on,wait=off"]),
+        ports=["ttyS0", "ttyS1", "ttyS2"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly",
         kernel=folder / "vmlinuz", busybox=pathlib.Path(busybox), files=module_files(MODULES), load=LOAD.format(npt=npt),
         doctor_says=[f"kind of KVM: SVM, {'nested' if npt == '1' else 'shadow'} paging", "system calls land in: ring 0"],
         compiler=["musl-gcc"], strip="strip")
@@ -73,7 +77,8 @@ def main():
         sys.exit(f"There is no kernel for the emulated host: {error}")
 
     def jobs(fixtures):
-        return [*own_jobs(), *FIXTURES.make(fixtures, options.short), *program_jobs(options.program)]
+        return [*own_jobs(), *FIXTURES.make(fixtures, options.short), *DEBUGGED(fixtures, options.short),
+                *program_jobs(options.program)]
 
     return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/svm")
 

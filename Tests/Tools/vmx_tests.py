@@ -12,6 +12,7 @@ import sys
 
 import emulated_bochs
 import emulated_host
+from emulated_debugger import debugged_jobs
 from emulated_host import REPOSITORY
 from emulated_jobs import FixtureJobs, own_jobs, program_jobs
 import cache
@@ -53,7 +54,7 @@ def host(options, ept):
         name=f"ept{ept}", title=f"{options.cpu}, nested paging {'on' if ept == '1' else 'off'}",
         boot=functools.partial(emulated_bochs.boot, processor=options.cpu),
         # What the kernel does about processors' bugs would take most of the time.
-        ports=["ttyS0", "ttyS1"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly tsc=reliable mitigations=off",
+        ports=["ttyS0", "ttyS1", "ttyS2"], command_line="console=ttyS0 panic=-1 quiet vsyscall=xonly tsc=reliable mitigations=off",
         kernel=folder / "vmlinuz", busybox=pathlib.Path(busybox), files=module_files(MODULES), load=LOAD.format(ept=ept),
         doctor_says=[f"kind of KVM: VMX, {'nested' if ept == '1' else 'shadow'} paging", "system calls land in: ring 0"],
         compiler=["musl-gcc"], strip="strip")
@@ -73,7 +74,8 @@ def main():
 
     def jobs(fixtures):
         short = options.short or not (options.all or options.k)
-        return [*own_jobs(), *FIXTURES.make(fixtures, short), *program_jobs(options.program)]
+        return [*own_jobs(), *FIXTURES.make(fixtures, short), *debugged_jobs(fixtures, short, steps=False),
+                *program_jobs(options.program)]
 
     return emulated_host.run(hosts, jobs, options, REPOSITORY / "build/vmx")
 

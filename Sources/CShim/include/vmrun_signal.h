@@ -42,7 +42,7 @@ long vmrun_kick(int32_t tid);
 void vmrun_enable_debug_kick(void);
 
 /// Makes thread `tid` of this process leave the guest, whatever its guest blocks. 0 or -errno.
-long vmrun_debug_kick(int32_t tid);
+long vmrun_debug_kick(int32_t process, int32_t tid);
 
 /// The mask that the host is to have where the guest has `mask`.
 uint64_t vmrun_host_mask(uint64_t mask);

@@ -7,31 +7,11 @@ import signal
 import subprocess
 import time
 
-from harness.context import ENVIRONMENT, compare, scratch
+from harness.context import compare, scratch
+from harness.gdb import SECONDS, SETTINGS, gdb, native_script, remote_script
 from harness.registry import Failure, case, check
 
-SECONDS = 60
 VARIANTS = ("static-glibc", "dynamic-glibc")
-#: gdb's own settings first: nothing of the user's, no questions, no pages, no network.
-SETTINGS = ["set pagination off", "set confirm off", "set width 0", "set debuginfod enabled off", "set print thread-events off",
-            "set startup-with-shell off"]
-
-
-def gdb(program, commands, timeout=SECONDS):
-    """Run gdb on a list of commands; return what it said."""
-    words = ["gdb", "-nx", "-q", "-batch"]
-    for command in [*SETTINGS, *commands]:
-        words += ["-ex", command]
-    # Not by the context's run: that would take the guest for something that gdb left behind.
-    result = subprocess.Popen([*words, *([str(program)] if program else [])], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT})
-    try:
-        text = result.communicate(timeout=timeout)[0].decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        result.kill()
-        raise Failure("gdb: timed out", result.communicate()[0].decode(errors="replace")) from None
-    # Its status is that of its last command, which often finds the program gone.
-    return text
 
 
 class Guest:
@@ -75,27 +55,16 @@ def guest(context, command, *options, **more):
             started.process.communicate()
 
 
-def normalised(text):
-    """Without what differs from run to run, and what gdb says of how it got there."""
-    text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
-    text = re.sub(r"(Thread|LWP|process) [0-9A-Za-z.]+( \(LWP \d+\))?( \"[^\"]*\")?", r"\1", text)
-    dropped = re.compile(r"Starting program|libthread_db|\[Thread debugging|Using host libthread|Remote debugging|Reading |_start|^warning|"
-                         r"^Breakpoint \d+ at|^Temporary breakpoint \d+ at|^$|Hardware .*breakpoint|summed|^\d+ \d+ as it|^\[Inferior|"
-                         r"^\(gdb\)|^signals$|^handled|^[0-9. ]+$|^vectors$|^Run till exit|^\[New|^\[Switching|syscall-template")
-    return "".join(line + "\n" for line in text.splitlines() if not dropped.search(line))
-
-
 def compare_scripts(context, scene, commands, variant="static-glibc", breakpoints=("break main",)):
     """The same commands, natively and under vmrun, from the first breakpoint on. Return what gdb said of the guest."""
     program = context.fixture("debugger/subject", variant)
-    native = gdb(program, [*breakpoints, f"run {scene}", *commands, "kill"])
+    native = native_script(program, scene, commands, breakpoints)
     if context.native_only:
         return native
     with guest(context, [program, scene]) as started:
-        under = started.debug(program, [*breakpoints, "continue", *commands, "kill"])
-    # What natively follows `run` follows `continue` here; "Continuing." is said once more.
-    compare(normalised(native), normalised(under.replace("Continuing.\n", "", 1)))
-    return under
+        under, text = remote_script(program, started.place, commands, breakpoints)
+    compare(native, under)
+    return text
 
 
 def per_variant(function):
@@ -320,6 +289,96 @@ def children_run_free(context):
         output, errors, status = started.end()
     check(output == "child 5\nchild 6\n3\nchildren\n" and status == 0, f"{output!r}, {status}", text + errors)
     check("first=5, second=6" in text, "the breakpoint is not the parent's any more", text)
+
+
+@per_variant
+def children_are_told_of(context, variant):
+    text = compare_scripts(context, "children", ["break done", "continue", "backtrace", "continue"], variant)
+    check(len(re.findall("Detaching after v?fork from child", text)) == 3, "not three children", text)
+
+
+@case(needs_vmrun=False)
+def children_are_caught(context):
+    text = compare_scripts(context, "children", [
+        "catch fork", "catch vfork", "continue", "backtrace", "continue", "backtrace", "break add", "continue", "backtrace", "continue",
+        "info breakpoints"])
+    check("forked process" in text and "vforked process" in text, "no catchpoint", text)
+
+
+@per_variant
+def a_fork_child_is_followed(context, variant):
+    text = compare_scripts(context, "children", [
+        "set follow-fork-mode child", "break add", "continue", "backtrace", "finish", "print total", "continue"], variant)
+    check("exited with code 05" in text, "not the child's status", text)
+
+
+@per_variant
+def a_vfork_child_is_followed(context, variant):
+    text = compare_scripts(context, "vfork", [
+        "set follow-fork-mode child", "break add", "continue", "backtrace", "finish", "print total", "continue"], variant)
+    check("exited with code 06" in text, "not the child's status", text)
+
+
+@per_variant
+def a_child_is_followed_into_its_program(context, variant):
+    """A vfork child of system(3), through the exec of a shell that has another symbol file, to its end."""
+    text = compare_scripts(context, "spawn", ["set follow-fork-mode child", "catch exec", "continue", "print $_exitcode", "continue"], variant)
+    check("exited with code 03" in text, "not the shell's status", text)
+
+
+@case()
+def the_parent_goes_on_when_its_child_is_followed(context):
+    program = context.fixture("debugger/subject", "dynamic-glibc")
+    for scene, expected in [("children", "child 5\nchild 6\n3\nchildren\n"), ("vfork", "child 6, 3\nvforked\n"), ("spawn", "3\nspawned\n")]:
+        with guest(context, [program, scene]) as started:
+            text = gdb(None, [started.remote, "set follow-fork-mode child", "break add", "continue", "backtrace", "delete", "continue"])
+            output, errors, status = started.end()
+        check(output == expected and status == 0, f"{scene}: {output!r}, {status}", text + errors)
+        # It was read through a file that the parent had opened.
+        check(scene == "spawn" or "first=1, second=2" in text, f"{scene}: no symbols in the child", text)
+
+
+@case()
+def threads_have_children_at_the_same_time(context):
+    program = context.fixture("debugger/subject", "static-glibc")
+    with guest(context, [program, "families"]) as started:
+        text = started.debug(program, ["break done", "continue", "continue"])
+        output, errors, status = started.end()
+    check(output == "failures: 0\nfamilies\n" and status == 0, f"{output!r}, {status}", text + errors)
+    check(len(re.findall("Detaching after fork", text)) == 24 and len(re.findall("Detaching after vfork", text)) == 24, "children are missing", text)
+
+
+@case()
+def two_processes_at_a_time_are_refused(context):
+    program = context.fixture("debugger/subject", "static-glibc")
+    with guest(context, [program, "children"]) as started:
+        text = started.debug(program, ["set detach-on-fork off", "continue", "continue", "detach inferiors 2", "set detach-on-fork on", "continue"])
+        output, errors, status = started.end()
+    check("one process is debugged at a time, so detach-on-fork has to be on" in text, "no refusal", text)
+    check(output == "child 5\nchild 6\n3\nchildren\n" and status == 0, f"{output!r}, {status}", text + errors)
+
+
+@case()
+def a_debugger_goes_while_a_child_waits(context):
+    program = context.fixture("debugger/subject", "static-glibc")
+    for catch in ("fork", "vfork"):
+        for last in ("detach", "disconnect"):
+            with guest(context, [program, "children"]) as started:
+                text = started.debug(program, ["break add", f"catch {catch}", "continue", last])
+                output, errors, status = started.end()
+            check(output == "child 5\nchild 6\n3\nchildren\n" and status == 0, f"{catch}, {last}: {output!r}, {status}", text + errors)
+        with guest(context, [program, "children"]) as started:
+            text = started.debug(program, [f"catch {catch}", "continue", "kill"])
+            status = started.end()[2]
+        check(status == -signal.SIGKILL, f"{catch}: {status}", text)
+
+
+@case(needs_vmrun=False)
+def the_only_thread_that_runs_ends(context):
+    text = compare_scripts(context, "threads", [
+        "break done", "continue", "set var may_go = 1", "set scheduler-locking on", "thread 2", "continue",
+        "set scheduler-locking off", "thread 1", "continue"])
+    check("No unwaited-for children left" in text, "gdb still waits", text)
 
 
 @case()
