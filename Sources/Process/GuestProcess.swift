@@ -20,6 +20,8 @@ public protocol SystemCallServer: AnyObject {
     func serveForwarded(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int
     /// What becomes of a call before it leaves the guest.
     func fastPath(_ number: UInt32) -> FastPath
+    /// A filter of the guest's own keeps a call from being served.
+    func noteRefused(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments, _ refusal: CallRefusal)
     /// A process is about to end by itself.
     func processEnds(_ process: GuestProcess)
     /// Whether `noteSignal` wants to be called.
@@ -28,7 +30,18 @@ public protocol SystemCallServer: AnyObject {
     func noteSignal(_ thread: GuestThread, _ information: UnsafeRawBufferPointer, isDeadly: Bool)
 }
 
+/// What the guest gets in the place of a call.
+public enum CallRefusal {
+    /// A positive errno.
+    case error(Int32)
+    /// SIGSYS.
+    case trap
+    /// The thread, or the process, is killed by this signal.
+    case death(signal: Int32)
+}
+
 extension SystemCallServer {
+    public func noteRefused(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments, _ refusal: CallRefusal) {}
     public func processEnds(_ process: GuestProcess) {}
     public var observesSignals: Bool { false }
     public func noteSignal(_ thread: GuestThread, _ information: UnsafeRawBufferPointer, isDeadly: Bool) {}

@@ -42,16 +42,26 @@ extension GuestThread {
         adoptFilters()
         switch answer(number, arguments) {
         case .allow: return process.server.serve(self, number: number, arguments)
-        case .refuse(let error): return -Int(error)
+        case .refuse(let error):
+            process.server.noteRefused(self, number: number, arguments, .error(error))
+            return -Int(error)
         case .trap(let data):
+            process.server.noteRefused(self, number: number, arguments, .trap)
             trap(number, data)
             return 0
         case .killThread:
-            if process.hasOneThread { vmrun_die_by_signal(SIGSYS) }
+            if process.hasOneThread { die(SIGSYS, number, arguments) }
+            process.server.noteRefused(self, number: number, arguments, .death(signal: SIGSYS))
             end(SIGSYS)
             return 0
-        case .killProcess: vmrun_die_by_signal(SIGSYS)
+        case .killProcess: die(SIGSYS, number, arguments)
         }
+    }
+
+    private func die(_ signal: Int32, _ number: UInt64, _ arguments: SyscallArguments) -> Never {
+        process.server.noteRefused(self, number: number, arguments, .death(signal: signal))
+        process.debugger?.programEnds(process, signal: signal)
+        vmrun_die_by_signal(signal)
     }
 
     private func answer(_ number: UInt64, _ arguments: SyscallArguments) -> SystemCallAnswer {
@@ -60,7 +70,7 @@ extension GuestThread {
         case .strict:
             switch Int32(truncatingIfNeeded: number) {
             case SYS_read, SYS_write, SYS_exit, SYS_rt_sigreturn: return .allow
-            default: vmrun_die_by_signal(SIGKILL)
+            default: die(SIGKILL, number, arguments)
             }
         case .filters:
             let data = SystemCallData(

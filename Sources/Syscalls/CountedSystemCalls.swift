@@ -45,6 +45,11 @@ public final class CountedSystemCalls: SystemCallServer {
             call: number, of: thread.tid, way, nanoseconds: Clock.monotonic() &- began, isError: result < 0 && result >= -4095)
     }
 
+    public func noteRefused(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments, _ refusal: CallRefusal) {
+        Statistics.count(call: UInt32(truncatingIfNeeded: number), of: thread.tid, .exit, nanoseconds: 0, isError: true)
+        inner.noteRefused(thread, number: number, arguments, refusal)
+    }
+
     public func processEnds(_ process: GuestProcess) {
         inner.processEnds(process)
         Statistics.notePeak()

@@ -40,6 +40,9 @@ public final class TracedSystemCalls: SystemCallServer {
         call.begin()
         if row.mayEnd(thread, arguments) {
             thread.writeTrace(call.interrupt(resumingIn: thread.traceLine(settings, at: began)), settings)
+        } else if row.waits(arguments) {
+            // The process may be killed before it ends, or nobody may want to wait for so long.
+            thread.writeTrace(call.pause(resumingIn: thread.traceLine(settings, at: began)), settings)
         }
         let result = inner.serve(thread, number: number, arguments)
         let took = Clock.monotonic() &- began
@@ -58,6 +61,33 @@ public final class TracedSystemCalls: SystemCallServer {
                 guard let base = buffer.baseAddress else { return false }
                 return GuestAccess.tryCopyIn(base, from: address, count: buffer.count)
             }, limit: settings.limit)
+    }
+
+    public func noteRefused(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments, _ refusal: CallRefusal) {
+        let number = UInt32(truncatingIfNeeded: number)
+        let isShown = settings.selection.contains(number)
+        let now = Clock.monotonic()
+        if isShown, let row = SyscallTable.row(number) {
+            var call = text(thread, row, arguments, at: now)
+            call.begin()
+            switch refusal {
+            case .error(let error): call.end(CallText.Outcome(result: -Int(error)))
+            case .trap, .death: call.end(.none)
+            }
+            call.line.text("\n")
+            thread.writeTrace(call.line, settings)
+        } else if isShown {
+            noteUnknown(thread, number, arguments)
+        }
+        if case .death(let signal) = refusal { noteDeath(thread, by: signal, at: now) }
+    }
+
+    private func noteDeath(_ thread: GuestThread, by signal: Int32, at time: UInt64) {
+        var line = thread.traceLine(settings, at: time)
+        line.text("+++ killed by ")
+        line.signal(signal)
+        line.text(" +++\n")
+        thread.writeTrace(line, settings)
     }
 
     private func noteUnknown(_ thread: GuestThread, _ number: UInt32, _ arguments: SyscallArguments) {
@@ -104,12 +134,7 @@ public final class TracedSystemCalls: SystemCallServer {
         line.signalInformation(fields)
         line.text(" ---\n")
         thread.writeTrace(line, settings)
-        guard isDeadly else { return }
-        line = thread.traceLine(settings, at: now)
-        line.text("+++ killed by ")
-        line.signal(fields.signal)
-        line.text(" +++\n")
-        thread.writeTrace(line, settings)
+        if isDeadly { noteDeath(thread, by: fields.signal, at: now) }
     }
 }
 
@@ -121,6 +146,19 @@ extension SyscallRow {
             let target = Int32(truncatingIfNeeded: arguments.a0)
             return target <= 0 || target == thread.process.pid || target == thread.tid
         default: return false
+        }
+    }
+
+    /// Whether the call is going to wait, as far as that can be told before. Asking changes nothing.
+    fileprivate func waits(_ arguments: SyscallArguments) -> Bool {
+        switch Waiting.kinds.first(where: { Waiting.matches(name, $0.name) })?.kind {
+        case nil: false
+        case .always: true
+        case .reading: !Waiting.isReady(arguments.a0, POLLIN)
+        case .writing: !Waiting.isReady(arguments.a0, POLLOUT)
+        case .unlessZero(let index): arguments[index] != 0
+        case .unlessFlag(let index, let flag): arguments[index] & flag == 0
+        case .futex: Waiting.futexOperations.contains(arguments.a1 & 0x7f)
         }
     }
 

@@ -98,6 +98,11 @@ public struct CallText {
     /// Before the call is made, where it may not come back: a line that says that it has begun. What follows is another one, behind `line`.
     public mutating func interrupt(resumingIn line: TraceText) -> TraceText {
         while next < 6 { argument(nil) }
+        return pause(resumingIn: line)
+    }
+
+    /// The same for a call that comes back: what it fills is for the line that follows.
+    public mutating func pause(resumingIn line: TraceText) -> TraceText {
         var begun = self.line
         begun.text(" <unfinished ...>\n")
         self.line = line

@@ -193,6 +193,7 @@ enum NameSets {
     static let descriptorFlags = Names("FD_CLOEXEC 1")
     static let signalCodes = Names(
         "! ffffffff SI_USER 0 SI_KERNEL 80 SI_QUEUE ffffffff SI_TIMER fffffffe SI_MESGQ fffffffd SI_ASYNCIO fffffffc SI_SIGIO fffffffb SI_TKILL fffffffa")
+    static let refusalCodes = Names("! ffffffff SYS_SECCOMP 1 SYS_USER_DISPATCH 2")
     static let childCodes = Names(
         "! ffffffff CLD_EXITED 1 CLD_KILLED 2 CLD_DUMPED 3 CLD_TRAPPED 4 CLD_STOPPED 5 CLD_CONTINUED 6")
     static let segmentationCodes = Names("! ffffffff SEGV_MAPERR 1 SEGV_ACCERR 2")

@@ -26,6 +26,7 @@ extension TraceText {
         case 4 where isFault: names = NameSets.instructionCodes
         case 8 where isFault: names = NameSets.arithmeticCodes
         case 5 where isFault: names = NameSets.trapCodes
+        case 31 where code > 0 && code < 0x80: names = NameSets.refusalCodes
         case 17 where code > 0 && code < 0x80: names = NameSets.childCodes
         default: names = NameSets.signalCodes
         }
@@ -33,6 +34,13 @@ extension TraceText {
         if isFault {
             text(", si_addr=")
             pointer(information.fields.u64(16))
+        } else if signal == 31 && code > 0 && code < 0x80 {
+            text(", si_errno=")
+            signed(information.fields.i32(4))
+            text(", si_call_addr=")
+            pointer(information.fields.u64(16))
+            text(", si_syscall=")
+            signed(information.fields.i32(24))
         } else if signal == 17 && code > 0 && code < 0x80 {
             sender(information)
             text(", si_status=")

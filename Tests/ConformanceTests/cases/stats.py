@@ -86,3 +86,11 @@ def table_for_people(context):
     text = result.stderr.decode()
     for title in TITLES:
         check(title in text, f"no {title}", text)
+
+
+@case()
+def calls_that_the_programs_filter_refuses(context):
+    _, counts = counted(context, [context.fixture("trace/refused"), "error"])
+    is_sound(counts)
+    call = by_name(counts).get("getppid")
+    check(call and (call["count"], call["errors"]) == (1, 1), "not one call with one error", str(counts))

@@ -48,10 +48,13 @@ NORMAL = [
     (r"rt_sigreturn\(.*", "rt_sigreturn()"),
     (r"\{stx_mask=.*\}", "{...}"), (r"AT_STATX_SYNC_AS_STAT\|", ""),
     (r" => \{parent_tid=\[\d+\]\}", ""), (r"parent_tid=(ADDRESS|\[\d+\])", "parent_tid"),
-    (r"left \{.*?\}", "left"), (r" \(SUID_DUMP_USER\)", ""),
+    (r"left \{.*?\}", "left"), (r"( nanosleep|^nanosleep)(\(\{.*?\}), .*?\) =", r"\1\2) ="), (r" \(SUID_DUMP_USER\)", ""),
     (r"brk\(.*", "brk"),
     # Uncertain in strace too.
     (r"\? ERESTART\w+ \(.*?\)", "? ERESTART"),
+    # strace shows what the kernel has put back where the result would be.
+    (r"getppid\(\) = \?", "getppid() = N"), (r"prctl\(PR_SET_SECCOMP, .*?\) =", "prctl(PR_SET_SECCOMP) ="),
+    (r"(si_code=SYS_SECCOMP), .*\}", r"\1}"), (r"\(core dumped\) ", ""),
     (r"sin6?_port=htons\(\d+\)", "port"), (r"getppid\(\) = \d+", "getppid() = N"),
     # /proc's files have larger blocks here, for which stdio has larger buffers.
     (r"(read\(\d+, \".*), 1024\)", r"\1, 4096)"),
@@ -108,7 +111,30 @@ def compared(name, make):
                 compare(*texts)
 
 
+for how in ("error", "trap", "kill", "strict", "thread"):
+    compared(f"refused-{how}", lambda context, how=how: [context.fixture("trace/refused"), how])
 compared("a-program", lambda context: [context.fixture("trace/calls")])
 compared("cat", lambda context: ["/bin/cat", "/etc/hostname", "/no/such/file"])
 compared("ls", lambda context: ["/bin/ls", "-l", "/etc/alternatives"])
 compared("shell", lambda context: ["/bin/sh", "-c", "cat /etc/hostname; (exit 3); ls /etc/passwd; kill -9 $$"])
+
+
+@case()
+def calls_that_never_return(context):
+    """A call that waits when its process is killed has its line."""
+    with scratch() as folder:
+        # The second sleeper reads nothing, so that the pipe fills.
+        script = "sleep 60 & sleep 0.5; kill -9 $!; yes | sleep 60 & sleep 0.5; kill -9 0"
+        context.guest(["/bin/sh", "-c", f"setsid -w sh -c '{script}'; exit 0"], "--trace", "-o", str(folder / "trace"), cwd=str(folder))
+        text = (folder / "trace").read_text(errors="replace")
+    for wanted in (r"clock_nanosleep\(CLOCK_REALTIME, 0, \{tv_sec=60, tv_nsec=0\}.* <unfinished \.\.\.>", r"write\(1, .* <unfinished \.\.\.>"):
+        check(re.search(wanted, text), f"no {wanted}", text[-3000:])
+    check("clock_nanosleep resumed" in text, "those that end have no second line", text[-3000:])
+
+
+@case()
+def what_is_ready_has_one_line(context):
+    with scratch() as folder:
+        context.guest(["/bin/cat", "/etc/hostname"], "--trace", "-o", str(folder / "trace"), cwd=str(folder))
+        text = (folder / "trace").read_text(errors="replace")
+    check("read(3, " in text and "unfinished" not in text, "lines in two parts", text)
