@@ -7,7 +7,7 @@ folder=$1
 version=$(cat build/command-docs/version)
 date=$(cat build/command-docs/date)
 architecture=$(dpkg --print-architecture)
-maintainer='vmrun maintainers <vmrun@packages.example.org>'
+maintainer='vmrun maintainers <packages@vmrun.invalid>'
 
 # The package depends on nothing because its program does.
 for program in build/vmrun build/vmrun-root build/vmrun-oci; do
