@@ -422,6 +422,21 @@ def a_port(context):
 
 
 @case()
+def other_options_at_the_same_time(context):
+    """Time that the program stands still is no time in which it runs."""
+    program = context.fixture("debugger/subject", "static-glibc")
+    with scratch() as folder:
+        trace = folder / "trace"
+        with guest(context, [program, "children"], "--trace", "-o", str(trace), "--stats", "--memory", "512M", "--timeout", "2") as started:
+            text = started.debug(program, ["break add", "continue", "shell sleep 3", "next", "continue"])
+            output, errors, status = started.end()
+        lines = trace.read_text(errors="replace")
+    check(output == "child 5\nchild 6\n3\nchildren\n" and status == 0, f"{output!r}, {status}", text + errors)
+    check("first=5, second=6" in text and "exited normally" in text, "gdb has lost it", text)
+    check("exit_group(5)" in lines and "exit_group(0)" in lines and "exit_group" in errors, "no trace, or no statistics", lines[-2000:] + errors)
+
+
+@case()
 def gdb_kills(context):
     program = context.fixture("debugger/subject", "static-glibc")
     with guest(context, [program, "spin"]) as started:
