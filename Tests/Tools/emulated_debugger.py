@@ -71,11 +71,6 @@ def debugged_jobs(fixtures, short=False, has_debug_registers=True, steps=True):
             ["Hardware watchpoint", "New value = 20"])
     if short or not steps:
         return
-    if has_debug_registers:
-        yield job("access", "sums", [
-            "awatch total", "continue", "continue", "delete", "rwatch message", "continue", "delete", "hbreak done", "continue", "backtrace"])
-        yield job("watched-threads", "threads", [
-            "break done", "continue", "watch may_go", "continue", "delete", "thread apply all -q -s frame function work"])
     yield job("breakpoints", "sums", [
         "break add", "continue", "backtrace", "info locals", "finish", "next", "step", "print total", "tbreak done", "continue"])
     yield job("steps", "sums", ["next", "next", "step", "next", "step", "finish", "stepi", "stepi", "stepi", "until", "next", "x/3i $pc"])
