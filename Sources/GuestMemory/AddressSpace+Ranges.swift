@@ -10,19 +10,26 @@ extension AddressSpace {
     }
 
     /// The host call `number` on the part of [address, address + length) that lies in the arena. Beyond it nothing is mapped:
-    /// after the call has done its part it fails with ENOMEM; with `wrapped` where the range passes the end of all addresses.
+    /// after the call has done its part it fails with ENOMEM. Where the range, in whole pages, passes the end of all addresses the call does nothing
+    /// and fails with `wrapped`; a length that is nothing when it is rounded up is an empty range.
     public func forward(
         _ number: Int32, address: UInt64, length: UInt64, _ a2: UInt64 = 0, _ a3: UInt64 = 0, _ a4: UInt64 = 0,
         _ a5: UInt64 = 0, wrapped: GuestErrno = .EINVAL
     ) throws(GuestErrno) -> Int {
         // Beyond the arena an empty range inside it stands in: the host still checks the other arguments.
-        let start = address < Arena.top ? address : Arena.base | (address & (Arena.pageSize - 1))
+        let offset = address & (Arena.pageSize - 1)
+        let pages = Arena.pageDown(offset &+ length &+ (Arena.pageSize - 1))
+        let wraps = Arena.pageDown(address) &+ pages < Arena.pageDown(address)
+        if wraps && offset != 0 { throw .EINVAL }
+        let start = address < Arena.top ? address : Arena.base | offset
         let room = address < Arena.top ? Arena.top - address : 0
+        let length = wraps || pages == 0 ? 0 : length
         let result = try check(
             Host.raw(
                 number, Int(start), Int(min(length, room)), Int(truncatingIfNeeded: a2), Int(truncatingIfNeeded: a3),
                 Int(truncatingIfNeeded: a4), Int(truncatingIfNeeded: a5)))
-        if length > room { throw address.addingReportingOverflow(length).overflow ? wrapped : .ENOMEM }
+        if wraps { throw wrapped }
+        if length > room { throw .ENOMEM }
         return Int(truncatingIfNeeded: result)
     }
 
@@ -32,7 +39,9 @@ extension AddressSpace {
         switch number {
         case 100...101 /* MADV_HWPOISON, MADV_SOFT_OFFLINE */: throw .EPERM
         case MADV_DONTFORK, MADV_DOFORK: return try adviseFork(address, length, number)
-        default: return try forward(Int32(SYS_madvise), address: address, length: length, advice)
+        default:
+            if length > 0 && Arena.pageUp(length) == 0 { throw .EINVAL }
+            return try forward(Int32(SYS_madvise), address: address, length: length, advice)
         }
     }
 

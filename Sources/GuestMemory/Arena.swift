@@ -10,6 +10,9 @@ public enum Arena {
     /// First address beyond. Position-independent images, heaps and stacks of the host are placed above it.
     public static let top: UInt64 = UInt64(VMRUN_ARENA_TOP)
 
+    /// Where the addresses that user programs may have end on this architecture, the arena's and others.
+    public static let userEnd: UInt64 = 1 << (64 - UInt64((top - 1).leadingZeroBitCount))
+
     /// Whether [address, address + length) lies in the arena; a zero length is a point that may touch the end.
     @inlinable
     public static func contains(_ address: GuestAddress, length: UInt64) -> Bool {

@@ -222,13 +222,16 @@ public final class ThreadSignals {
         return alternateStack.contains(stackPointer) ? mode | AlternateStack.onStack : mode
     }
 
-    /// sigaltstack(2)'s change. EPERM while running on it, EINVAL for bad flags, ENOMEM for a stack too small.
+    /// sigaltstack(2)'s change. EPERM while running on it, EINVAL for bad flags, ENOMEM for a stack too small, unless it is the one that is there.
     public func setAlternateStack(
         base: UInt64, flags: UInt32, size: UInt64, stackPointer: UInt64, minimumSize: UInt64
     ) throws(GuestErrno) {
         if alternateStack.contains(stackPointer) { throw .EPERM }
         let mode = flags & ~AlternateStack.autoDisarm
         guard mode == 0 || mode == AlternateStack.onStack || mode == AlternateStack.disabled else { throw .EINVAL }
+        // To the kernel a process begins with a stack of nothing, which is not disabled.
+        let isNone = alternateStack.size == 0 && flags == 0
+        if base == alternateStack.base && size == alternateStack.size && (flags == alternateStack.flags || isNone) { return }
         var new = AlternateStack()
         if mode == AlternateStack.disabled {
             new.flags = AlternateStack.disabled

@@ -45,7 +45,7 @@ enum ControlCalls {
 
         case .PR_SET_VMA:
             return thread.hostCall(
-                Int(SYS_prctl), args.a0, args.a1, Forwarding.checked(args.a2, args.a3), args.a3,
+                Int(SYS_prctl), args.a0, args.a1, Forwarding.checkedRange(args.a2, args.a3), args.a3,
                 Forwarding.checked(args.a4, 1))
 
         case .PR_SET_SECCOMP: return try SeccompCalls.setMode(thread, args)

@@ -7,7 +7,7 @@ import Process
 /// Checks arguments so that a call may go to the host kernel.
 ///
 /// Nothing here fails a call. An argument that may not pass is replaced by one that the kernel itself refuses with the right
-/// errno, at the moment when Linux would: a pointer outside the arena by an address in the kernel's half (EFAULT), a
+/// errno, at the moment when Linux would: a pointer outside the arena by an address where nothing is mapped (EFAULT), a
 /// descriptor of vmrun's by -1 (EBADF), a process outside the session by an impossible id (ESRCH).
 ///
 /// Two facts about the arena make this sound. Nothing is mapped in vmrun below it, so NULL and small addresses pass as they
@@ -19,9 +19,22 @@ public enum Forwarding {
     @inline(__always)
     static func refused(_ address: UInt64) -> UInt64 { 0xffff_8000_0000_0000 | (address & 0xfff) }
 
+    /// What the kernel gets for a pointer of which not all is in the arena. One of the kernel's half it refuses at a glance. One of the user's it
+    /// refuses when it comes to read or write there, after it has looked at other arguments, and not where the length is 0: so it gets one
+    /// below the arena, where nothing is mapped either. What it should reach from there on is the guest's.
+    static func unmapped(_ address: UInt64) -> UInt64 {
+        address < Arena.userEnd ? Arena.base / 2 | (address & 0xfff) : refused(address)
+    }
+
     /// `address` where [address, address + length) ends inside the arena, else an address that gives EFAULT.
     @inline(__always)
     static func checked(_ address: UInt64, _ length: UInt64) -> UInt64 {
+        address <= Arena.top && length <= Arena.top &- address ? address : unmapped(address)
+    }
+
+    /// The same for a range of addresses, of which none but the guest's own may be meant.
+    @inline(__always)
+    static func checkedRange(_ address: UInt64, _ length: UInt64) -> UInt64 {
         address <= Arena.top && length <= Arena.top &- address ? address : refused(address)
     }
 
@@ -57,8 +70,8 @@ public enum Forwarding {
                 if UInt64(number) >= InternalDescriptors.openLimit { arguments[index] = .max }
             case .fdCount: arguments[index] = fdCount(argument)
             case .string: arguments[index] = checked(argument, 1)
-            case .input(let length), .output(let length), .range(let length):
-                arguments[index] = checked(argument, arguments[Int(length)])
+            case .input(let length), .output(let length): arguments[index] = checked(argument, arguments[Int(length)])
+            case .range(let length): arguments[index] = checkedRange(argument, arguments[Int(length)])
             case .reads(let structure), .writes(let structure), .updates(let structure):
                 arguments[index] = checked(argument, structure.size)
             case .readsArray(let structure, let count), .writesArray(let structure, let count),

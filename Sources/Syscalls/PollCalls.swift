@@ -96,8 +96,9 @@ enum PollCalls {
     private static func onCopy(
         _ copy: UnsafeMutableRawPointer, _ address: UInt64, _ count: Int, _ body: (UInt64, UInt64) -> Int
     ) -> Int {
+        if count == 0 { return body(Forwarding.checked(address, 0), 0) }
         let size = count &* MemoryLayout<pollfd>.stride
-        guard count == 0 || GuestAccess.tryCopyIn(copy, from: address, count: size) else {
+        guard GuestAccess.tryCopyIn(copy, from: address, count: size) else {
             return body(Forwarding.refused(address), UInt64(count))
         }
         let table = copy.assumingMemoryBound(to: pollfd.self)

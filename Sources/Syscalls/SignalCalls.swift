@@ -74,6 +74,7 @@ enum SignalCalls {
 
     static func rt_sigpending(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         guard args.a1 <= setSize else { throw .EINVAL }
+        if args.a1 == 0 { return 0 }
         var pending: UInt64 = 0
         let result = withUnsafeMutablePointer(to: &pending) { Host.raw(Int32(SYS_rt_sigpending), $0.argument, 8) }
         if result < 0 { return result }

@@ -80,6 +80,8 @@ enum HostConfinement {
             ("/dev", .readDirectory), ("/dev/null", devices),
             ("/dev/zero", devices), ("/dev/full", devices), ("/dev/random", devices), ("/dev/urandom", devices), ("/dev/tty", devices),
             ("/dev/console", devices), ("/dev/ptmx", devices), ("/dev/pts", [.readDirectory, .readFile, .writeFile]),
+            // Where it is mounted, this is what rights to message queues hang on.
+            ("/dev/mqueue", [.readDirectory, .readFile, .writeFile]),
             // The last process of a session removes its directory.
             ("/dev/shm", [.readDirectory, .removeDirectory]),
             // Translators of foreign programs.

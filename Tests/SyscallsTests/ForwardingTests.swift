@@ -32,7 +32,8 @@ import Testing
         return result
     }
 
-    static func isRefused(_ address: UInt64) -> Bool { address >= 0xffff_8000_0000_0000 }
+    /// In the kernel's half, or below all that can be mapped.
+    static func isRefused(_ address: UInt64) -> Bool { address >= 0xffff_8000_0000_0000 || (0x8000..<0x9000).contains(address) }
 
     @Test func rangesEndInsideTheArena() {
         let top = Arena.top
@@ -56,9 +57,18 @@ import Testing
         #expect(Forwarding.refused(0x7000_0000_0003) & 0xfff == 3)
     }
 
+    @Test func theHalfOfAnAddressStays() {
+        #expect(Forwarding.checked(0x7000_0000_0123, 8) == 0x8123)
+        #expect(Forwarding.checked(Arena.userEnd - 1, 8) == 0x8fff)
+        #expect(Forwarding.checked(Arena.userEnd, 8) >= 0xffff_8000_0000_0000)
+        // A range may not begin below the guest's memory and lead into it.
+        #expect(Forwarding.checkedRange(0x7000_0000_0000, 1 << 32) >= 0xffff_8000_0000_0000)
+    }
+
     /// What stands in for a bad address is EFAULT to the host kernel, whatever the call does with it.
-    @Test func theKernelRefusesRefusedAddresses() {
-        let address = Int(bitPattern: UInt(Forwarding.refused(0x7000_0000_0000)))
+    @Test(arguments: [Forwarding.refused(0x7000_0000_0000), Forwarding.unmapped(0x7000_0000_0000)])
+    func theKernelRefusesRefusedAddresses(_ refused: UInt64) {
+        let address = Int(bitPattern: UInt(refused))
         let pipe = UnsafeMutablePointer<Int32>.allocate(capacity: 2)
         defer { pipe.deallocate() }
         #expect(Host.raw(Int32(SYS_pipe2), pipe.argument, 0) == 0)
