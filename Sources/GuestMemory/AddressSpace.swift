@@ -154,6 +154,7 @@ public final class AddressSpace {
 
     /// Frees what a helper process held, which shared this memory and was killed.
     public func breakLock(ownedBy tid: UInt32) {
+        if lock.owner == tid { rebuildRegions() }
         _ = lock.breakIfOwned(by: tid)
         threadStacks.breakLock(ownedBy: tid)
     }

@@ -54,9 +54,11 @@ public final class RegionMap {
         guard let larger = Self.pool(wanted) else { return false }
         // SAFETY: nodes [1, used) are initialised, node 0 is never read; Node is trivial.
         memcpy(larger, nodes, used * MemoryLayout<Node>.stride)
-        free(nodes)
+        // Who is killed in between leaves nodes that are there.
+        let old = nodes
         nodes = larger
         capacity = wanted
+        free(old)
         return true
     }
 
@@ -69,6 +71,9 @@ public final class RegionMap {
             // Callers that can fail have reserved before; for others growing is the rule.
             if used == capacity && !reserve(capacity) { fatalError("out of memory") }
             index = Index(used)
+            nodes[used] = Node(
+                start: 0, end: 0, offset: 0, first: 0, last: 0, gap: 0, left: 0, right: 0, tag: 0, height: 1, protection: 0, kind: .anonymous,
+                flags: [])
             used += 1
         }
         nodes[Int(index)] = Node(
@@ -326,6 +331,23 @@ public final class RegionMap {
     /// Sets the PROT_* bits of what is mapped in [start, end).
     public func protect(_ start: UInt64, _ end: UInt64, _ protection: Int32) {
         change(start, end) { $0.protection = protection }
+    }
+
+    /// The regions of all nodes that are in use, in address order, wherever a change of the tree ended. They may overlap.
+    func salvage() -> [Region] {
+        var isSpare = [Bool](repeating: false, count: used)
+        var index = spare
+        while index != 0 && Int(index) < used && !isSpare[Int(index)] {
+            isSpare[Int(index)] = true
+            index = nodes[Int(index)].left
+        }
+        var result: [Region] = []
+        for index in 1..<max(used, 1) where !isSpare[index] {
+            let region = region(Index(index))
+            if region.start < region.end { result.append(region) }
+        }
+        result.sort { $0.start < $1.start }
+        return result
     }
 
     /// Forgets everything.

@@ -512,7 +512,10 @@ private final class Revocations: AddressSpaceObserver {
             try space.forward(Int32(SYS_madvise), address: Arena.top + 1, length: page, 4)
         }
         #expect(throws: GuestErrno.EINVAL) { try space.forward(Int32(SYS_madvise), address: start, length: .max, 999) }
-        #expect(throws: GuestErrno.EINVAL) { try space.forward(Int32(SYS_madvise), address: Arena.top, length: .max, 4) }
+        #expect(throws: GuestErrno.EINVAL) { try space.madvise(address: start, length: .max, advice: 4) }
+        #expect(throws: GuestErrno.EINVAL) { try space.madvise(address: start, length: 0 &- start, advice: 4) }
+        #expect(throws: GuestErrno.ENOMEM) { try space.forward(Int32(SYS_msync), address: start, length: 0 &- start, 4, wrapped: .ENOMEM) }
+        #expect(try space.forward(Int32(SYS_msync), address: start, length: .max, 4, wrapped: .ENOMEM) == 0)
         try space.checkRange(address: start, length: page)
         #expect(throws: GuestErrno.ENOMEM) { try space.checkRange(address: start, length: .max) }
     }
@@ -545,6 +548,49 @@ private final class Revocations: AddressSpaceObserver {
     }
 
     // MARK: Life
+
+    /// Whoever is killed while it changes the map may leave any part of the tree without the rest.
+    @Test func aBrokenMapIsMadeAnew() throws {
+        let three = try map(3 * page), low = try map(8 * page, at: 0x40_0000)
+        _ = try space.mprotect(address: low + page, length: page, prot: rx)
+        _ = try space.madvise(address: low + 4 * page, length: page, advice: UInt64(MADV_DONTFORK))
+        _ = try map(page, at: 0x60_0000, flags: anonymous | growsDown)
+        let shared = try map(page, at: 0x70_0000, flags: 0x21)
+        space.setBreak(start: 0x50_0000)
+        _ = space.brk(0x50_2000)
+        func regions() -> [Region] {
+            var result: [Region] = []
+            space.forEachRegion { result.append($0) }
+            return result
+        }
+        let whole = regions()
+        #expect(whole.contains { $0.start == shared && $0.flags.contains(.shared) })
+        space.regions.nodes[Int(space.regions.root)].left = 0
+        space.regions.nodes[Int(space.regions.root)].right = space.regions.root
+        space.rebuildRegions()
+        #expect(regions() == whole)
+        // What the host has done, and the map has not been told.
+        _ = Host.raw(Int32(SYS_munmap), Int(three), Int(page))
+        let unknown: UInt64 = 0x30_0000
+        _ = Host.raw(Int32(SYS_mmap), Int(unknown), Int(2 * page), Int(PROT_READ), Int(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE), -1, 0)
+        space.regions.root = 0
+        space.rebuildRegions()
+        #expect(space.region(containing: three) == nil)
+        #expect(space.region(containing: three + page)?.end == three + 3 * page)
+        #expect(space.region(containing: unknown) == Region(start: unknown, end: unknown + 2 * page, protection: PROT_READ))
+        #expect(try map(page) == three)
+    }
+
+    @Test func linesOfMapsAreRead() {
+        func mapping(_ text: String) -> HostMapping? { HostMapping(Array(text.utf8)[...]) }
+        let file = mapping("7f00-8100 r-xp 00002000 fe:01 1234                       /usr/lib/a b")
+        #expect(file?.start == 0x7f00 && file?.end == 0x8100 && file?.offset == 0x2000 && file?.isFile == true && file?.isShared == false)
+        #expect(file?.protection == PROT_READ | PROT_EXEC)
+        #expect(mapping("1000-2000 -w-s 00000000 00:00 0 ")?.isShared == true)
+        for text in ["", "1000-2000", "2000-1000 r--p 0 00:00 0", "1000-2000 r- 0 00:00 0", "x-2000 r--p 0 00:00 0", "11112222333344445-f r--p 0 0 0"] {
+            #expect(mapping(text) == nil)
+        }
+    }
 
     @Test func resetGivesEverythingBack() throws {
         let start = try map(page)
