@@ -3,7 +3,7 @@ enum OptionName: CaseIterable {
     case sysroot, bind, readOnly, hostFallback, workdir
     case user, fakeRoot
     case env, clearEnv, interp
-    case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles
+    case timeout, cpuTime, memory, maxProcesses, maxThreads, maxOpenFiles, maxOutput
     case net, noConfine
     case noFastSyscalls, noSwitchless, noPatch
     case trace, traceOutput, traceSize, stats
@@ -91,6 +91,11 @@ enum OptionName: CaseIterable {
             OptionDescription(
                 "--max-open-files", .limits, value: "N",
                 "let no process have more than N descriptors (EMFILE); 0: as many as vmrun may (default)")
+        case .maxOutput:
+            OptionDescription(
+                "--max-output", .limits, value: "SIZE",
+                "end the session when its processes have written SIZE bytes together (10M, 1G); 0: no limit (default)",
+                "What counts is written to files, and to terminals, pipes and sockets that vmrun was started with. The exit status is then 124.")
         case .net:
             OptionDescription(
                 "--net", .isolation, value: "host|none",

@@ -16,6 +16,7 @@ extension Options {
             case .maxThreads: options.maxThreads = try count(value, spelling)
             case .maxOpenFiles: options.maxOpenFiles = try count(value, spelling)
             case .cpuTime: options.processorTime = try count(value, spelling, of: " of seconds")
+            case .maxOutput: options.maxOutput = try size(value, spelling)
             case .memory: options.memory = try size(value, spelling)
             case .env: options.environment.append(try environmentChange(value))
             case .clearEnv: options.clearsEnvironment = true

@@ -88,6 +88,8 @@ public struct Options: Equatable {
     public var maxOpenFiles: UInt64 = 0
     /// Seconds of processor time that the session may use; 0: no limit.
     public var processorTime: UInt64 = 0
+    /// Bytes that the session may write; 0: no limit.
+    public var maxOutput: UInt64 = 0
     /// Bytes of memory that the session may have; 0: no limit.
     public var memory: UInt64 = 0
     public var environment: [EnvironmentChange] = []

@@ -174,7 +174,7 @@ public final class GuestProcess {
     }
 
     /// Whether it has a watchdog.
-    var isWatched: Bool { timeout > 0 || session.mostProcessorTime > 0 || session.mostMemory > 0 }
+    var isWatched: Bool { timeout > 0 || session.mostProcessorTime > 0 || session.mostMemory > 0 || session.output.most > 0 }
 
     /// Whether there is one guest thread, in memory that no other process uses.
     public var hasOneThread: Bool { !isHelper && threadsLock.withLock { threads.count == 1 && concurrentHelpers == 0 } }
@@ -325,8 +325,22 @@ public final class GuestProcess {
         let now = Clock.ofProcess()
         let before = chargedTime.exchange(now, ordering: .relaxed)
         if session.charge(now > before ? now - before : 0) { return }
+        endSession("cpu-time: the session has used more than \(session.mostProcessorTime) s of processor time")
+    }
+
+    /// The session has written as much as it may: ends it.
+    public func outputIsUsedUp() -> Never {
+        endSession("max-output: the session has written the \(session.output.most) bytes that it may write")
+    }
+
+    /// Ends this process where another one has found that a limit ends the session.
+    func endWithSession() {
+        if session.isOver { endSession("") }
+    }
+
+    private func endSession(_ sentence: String) -> Never {
         if session.isFirstToNotice() {
-            Message.error("cpu-time: the session has used more than \(session.mostProcessorTime) s of processor time")
+            Message.error(sentence)
             // The first one finds out by itself, so that its status tells; should it be stopped, it must not stay so.
             for member in session.members() where member != pid {
                 _ = Host.raw(Int32(SYS_kill), Int(member), Int(member == session.firstProcess ? SIGCONT : SIGKILL))
@@ -337,6 +351,7 @@ public final class GuestProcess {
 
     /// Ends the whole process, as exit_group(2). The session's last process takes the session's shared memory along.
     public func exitGroup(_ status: Int32) -> Never {
+        endWithSession()
         chargeProcessorTime()
         server.processEnds(self)
         debugger?.programEnds(self, status: status)

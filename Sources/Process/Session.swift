@@ -76,6 +76,9 @@ public final class Session: SessionDirectory {
         set { table.use.mostMemory = newValue }
     }
 
+    /// What all members may write together, and have written.
+    public var output: SessionOutput { table.output }
+
     /// What looks after `mostMemory`.
     var memoryUse: SessionMemory { SessionMemory(table: table) }
 
@@ -95,6 +98,9 @@ public final class Session: SessionDirectory {
 
     /// True once, for the member that says so.
     func isFirstToNotice() -> Bool { table.use.isFirstToNotice() }
+
+    /// Whether a member has said that the session ends.
+    var isOver: Bool { table.use.isOver }
 
     // MARK: Life cycle
 

@@ -23,7 +23,8 @@ final class SessionTable {
     private static let recordsOffset = indexOffset + capacity * entrySize
     private static let socketNamesOffset = recordsOffset + capacity * SessionRecords.slotSize
     private static let useOffset = (socketNamesOffset + SessionSocketNames.size + 63) & ~63
-    private static let size = useOffset + SessionUse.size
+    private static let outputOffset = (useOffset + SessionUse.size + 63) & ~63
+    private static let size = outputOffset + SessionOutput.size
 
     private enum Header {
         static let firstProcess = 0
@@ -47,6 +48,7 @@ final class SessionTable {
     let records: SessionRecords
     let socketNames: SessionSocketNames
     let use: SessionUse
+    let output: SessionOutput
     private let base: UnsafeMutableRawPointer
 
     /// An empty table for at most `limit` processes.
@@ -57,6 +59,7 @@ final class SessionTable {
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
         use = SessionUse(base: base + Self.useOffset)
+        output = SessionOutput(base: base + Self.outputOffset)
         _ = Host.raw(Int32(SYS_getrandom), Int(bitPattern: base + Header.name), 8, 0)
         base.storeBytes(of: Int32(min(max(limit, 1), Self.capacity)), toByteOffset: Header.limit, as: Int32.self)
     }
@@ -68,6 +71,7 @@ final class SessionTable {
         records = SessionRecords(base: base + Self.recordsOffset)
         socketNames = SessionSocketNames(base: base + Self.socketNamesOffset)
         use = SessionUse(base: base + Self.useOffset)
+        output = SessionOutput(base: base + Self.outputOffset)
     }
 
     deinit { _ = Host.raw(Int32(SYS_munmap), Int(bitPattern: base), Self.size) }

@@ -6,7 +6,7 @@ struct SessionUse {
 
     private enum Header {
         static let mostThreads = 0
-        static let timeIsUp = 4
+        static let isOver = 4
         static let mostTime = 8
         static let time = 16
         static let mostMemory = 24
@@ -62,10 +62,13 @@ struct SessionUse {
         }
     }
 
-    /// True once in a session: for the one who says that the time is up.
-    func isFirstToNotice() -> Bool {
-        vmrun_atomic_exchange_if((base + Header.timeIsUp).assumingMemoryBound(to: Int32.self), 0, 1) != 0
-    }
+    private var over: UnsafeMutablePointer<Int32> { (base + Header.isOver).assumingMemoryBound(to: Int32.self) }
+
+    /// True once in a session: for the one who says which limit ends it.
+    func isFirstToNotice() -> Bool { vmrun_atomic_exchange_if(over, 0, 1) != 0 }
+
+    /// Whether there is somebody who has said so.
+    var isOver: Bool { vmrun_atomic_load(over) != 0 }
 }
 
 // MARK: Memory

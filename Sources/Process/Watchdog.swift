@@ -3,7 +3,8 @@ import Host
 import Machine
 
 /// `--timeout`: ends the run where a thread stays in the guest too long without a system call. `--cpu-time`: ends every process of the
-/// session when they have used too much together. `--memory`: kills the largest one when they have too much.
+/// session when they have used too much together, and `--max-output` when they have written too much. `--memory`: kills the largest one when they have
+/// too much.
 enum Watchdog {
     static let exitStatus: Int32 = 124
     /// By which /proc tells the watchdog's thread from the guest's.
@@ -38,6 +39,7 @@ enum Watchdog {
         var nanoseconds: UInt64 = usualPause
         while true {
             Host.pause(nanoseconds: nanoseconds)
+            process.endWithSession()
             process.chargeProcessorTime()
             nanoseconds = min(usualPause, process.session.memoryUse.enforce(for: process))
             guard process.timeout > 0 else { continue }

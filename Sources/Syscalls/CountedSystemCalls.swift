@@ -19,8 +19,9 @@ public final class CountedSystemCalls: SystemCallServer {
     public func serve(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments) -> Int {
         let number32 = UInt32(truncatingIfNeeded: number)
         let way: Statistics.Way = inner.fastPath(number32) == .remember ? .known : .exit
-        // Not all of these come back.
+        // Not all of these come back. Who is killed says no more how much memory it had: so that is told where memory or signals are about.
         switch SyscallTable.row(number32)?.handler {
+        case .mmap, .munmap, .brk, .kill, .tkill, .tgkill: Statistics.notePeak()
         case .exit, .exit_group: Statistics.count(call: number32, of: thread.tid, way, nanoseconds: 0, isError: false)
         default: break
         }

@@ -7,22 +7,37 @@ import Process
 /// Messages with their nested pointers: name, iovec and ancillary data are copied once, checked, and the copies passed on.
 extension SocketCalls {
     static func sendmsg(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
-        try send(thread, args.a0, args.a1, args.a2)
+        try send(thread, args, isOne: true) { $1($0) }
     }
 
     static func recvmsg(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
         try receive(thread, args.a0, args.a1, args.a2)
     }
 
-    /// sendmmsg(2): a loop of sendmsg, as the kernel has it.
     static func sendmmsg(_ thread: GuestThread, _ args: SyscallArguments) throws(GuestErrno) -> Int {
+        try send(thread, args, isOne: false) { $1($0) }
+    }
+
+    /// Sends one message by `call`, which gets it with all copied and checked, and what makes the host call.
+    typealias Sender = (inout MessageHeader, (MessageHeader) -> Int) -> Int
+
+    /// sendmsg(2); sendmmsg(2), a loop of it as the kernel has it.
+    @inline(__always)
+    static func send(_ thread: GuestThread, _ args: SyscallArguments, isOne: Bool, by call: Sender) throws(GuestErrno) -> Int {
+        isOne
+            ? try send(thread, args.a0, args.a1, args.a2, by: call)
+            : try sendMany(thread, args, by: call)
+    }
+
+    @inline(__always)
+    private static func sendMany(_ thread: GuestThread, _ args: SyscallArguments, by call: Sender) throws(GuestErrno) -> Int {
         let count = min(Int(UInt32(truncatingIfNeeded: args.a2)), Forwarding.largestVector)
         if count == 0 { return thread.hostCall(Int(SYS_sendmmsg), args.a0, 0, 0, args.a3) }
         var done = 0
         while done < count {
             let entry = GuestAddress(args.a1) + done * Int(WireStructure.mmsghdr.size)
             do throws(GuestErrno) {
-                let result = try send(thread, args.a0, entry.raw, args.a3)
+                let result = try send(thread, args.a0, entry.raw, args.a3, by: call)
                 if result < 0 { return done > 0 ? done : result }
                 try GuestAccess.write(UInt32(truncatingIfNeeded: result), at: entry + Int(WireStructure.msghdr.size))
             } catch {
@@ -67,8 +82,9 @@ extension SocketCalls {
 
     // MARK: one message
 
+    @inline(__always)
     private static func send(
-        _ thread: GuestThread, _ descriptor: UInt64, _ address: UInt64, _ flags: UInt64
+        _ thread: GuestThread, _ descriptor: UInt64, _ address: UInt64, _ flags: UInt64, by call: Sender
     ) throws(GuestErrno) -> Int {
         guard var header = MessageHeader(thread, at: address) else {
             return thread.hostCall(Int(SYS_sendmsg), descriptor, Forwarding.refused(address), flags)
@@ -84,7 +100,7 @@ extension SocketCalls {
         defer { name.release() }
         prepareVector(thread, &header)
         try prepareControl(thread, &header)
-        return thread.hostCall(Int(SYS_sendmsg), descriptor, header.store(thread), flags)
+        return call(&header) { thread.hostCall(Int(SYS_sendmsg), descriptor, $0.store(thread), flags) }
     }
 
     /// The ancillary data of a message to be sent, copied. More than vmrun's copy holds is more than the kernel's

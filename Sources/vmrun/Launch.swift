@@ -33,6 +33,7 @@ enum Launch {
         session.mostThreads = options.maxThreads
         session.mostProcessorTime = options.processorTime
         session.mostMemory = options.memory
+        limitOutput(to: options.maxOutput, of: session)
 
         session.trace = options.trace.map { Tracer.settings(set: $0, output: options.traceOutput, size: options.traceSize) }
 
@@ -80,6 +81,16 @@ enum Launch {
         }
         ProcessStart.run(
             prepared, plan: plan, files: files, synthetic: synthetic, session: session, server: systemCalls(of: session))
+    }
+
+    /// --max-output. What vmrun was started with is known by its descriptors.
+    private static func limitOutput(to size: UInt64, of session: Session) {
+        guard size > 0 else { return }
+        session.output.most = size
+        for descriptor in HostProcesses.descriptors(of: Int32(truncatingIfNeeded: Host.raw(Int32(SYS_getpid))))
+        where !InternalDescriptors.contains(descriptor) {
+            session.output.noteGiven(descriptor)
+        }
     }
 
     /// What --user and --fakeroot ask for.
@@ -148,6 +159,7 @@ enum Launch {
     private static func systemCalls(of session: Session) -> any SystemCallServer {
         var calls: any SystemCallServer
         if let ownership = session.ownership { calls = FakeRootSystemCalls(ownership) } else { calls = LinuxSystemCalls() }
+        if session.output.most > 0 { calls = LimitedSystemCalls(calls, session.output) }
         if let trace = session.trace { calls = TracedSystemCalls(calls, trace) }
         return session.statistics == nil ? calls : CountedSystemCalls(calls)
     }

@@ -200,6 +200,7 @@ private func refusal(_ words: String...) -> String? {
     }
     for (text, bytes) in [("5", 5), ("3K", 3 << 10), ("512M", 512 << 20), ("2G", 2 << 30), ("1T", 1 << 40)] as [(String, UInt64)] {
         #expect(try parse("--memory", text, "x").memory == bytes)
+        #expect(try parse("--max-output", text, "x").maxOutput == bytes)
     }
     for text in ["K", "5m", "-1", "1.5G", "16777216T", "5 M"] {
         #expect(refusal("--memory", text, "x") == "--memory takes a number of bytes, or one with K, M, G or T behind it, not \(text)")

@@ -417,6 +417,37 @@ private func waitForEnd(_ pid: Int32) {
         #expect(table.use.pages(1) == 5 && table.use.pages(0) == 0 && table.use.threads(1) == 0)
     }
 
+    @Test func whatMayBeWrittenIsSharedOut() throws {
+        let table = try SessionTable(limit: 3)
+        let other = try SessionTable(descriptor: table.descriptor)
+        table.output.most = 100
+        #expect(other.output.take(60) == 60)
+        #expect(table.output.take(60) == 40)
+        // What was not written is there again, for whoever waits for it.
+        let pid = child { other.output.take(5) == 5 ? 7 : 1 }
+        usleep(20_000)
+        table.output.settle(taken: 40, written: 10)
+        #expect(reap(pid) == 7)
+        table.output.settle(taken: 5, written: 5)
+        table.output.settle(taken: 60, written: 60)
+        #expect(table.output.take(.max) == 25)
+        table.output.settle(taken: 25, written: 25)
+        #expect(table.output.take(1) == 0)
+    }
+
+    @Test func whatIsWrittenToIsKnown() throws {
+        let table = try SessionTable(limit: 1)
+        var given: [Int32] = [0, 0], own: [Int32] = [0, 0]
+        #expect(pipe(&given) == 0 && pipe(&own) == 0)
+        defer { for end in given + own { close(end) } }
+        table.output.noteGiven(given[1])
+        let again = dup(given[1]), file = try Host.memoryFile("output"), null = open("/dev/null", O_WRONLY)
+        defer { for end in [again, file, null] { close(end) } }
+        table.output.noteGiven(null)
+        #expect(table.output.counts(given[1]) && table.output.counts(again) && table.output.counts(file))
+        #expect(!table.output.counts(own[1]) && !table.output.counts(null) && !table.output.counts(-1))
+    }
+
     @Test func nothingLeaks() throws {
         func descriptors() -> Int {
             (0..<4096).filter { fcntl(Int32($0), F_GETFD) >= 0 }.count

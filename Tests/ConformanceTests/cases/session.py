@@ -1,8 +1,11 @@
 """What a session may make, whom it reaches, and what it leaves behind."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
+import tty
 
 from harness import process
 from harness.context import ENVIRONMENT, scratch
@@ -326,3 +329,160 @@ def processor_time(context):
         check(result.stderr.count(b"used more than 2 s of processor time") == 1, "it does not say why, once", result.transcript())
     result = context.guest(["/bin/sh", "-c", "sleep 3; echo slept"], "--cpu-time", "2")
     check(result.stdout == b"slept\n", result.describe(), result.transcript())
+
+#: What writes by one call each: PYTHON defines write(data), which answers how much was written.
+WRITERS = {
+    "write": "def write(data): return os.write(out, data)",
+    "pwrite": "at = 0\ndef write(data):\n    global at\n    at += (done := os.pwrite(out, data, at))\n    return done",
+    "writev": "def write(data): return os.writev(out, [data[:10], b'', data[10:]])",
+    "pwritev": "at = 0\ndef write(data):\n    global at\n    at += (done := os.pwritev(out, [data[:1], data[1:]], at))\n    return done",
+    "pwritev2": "at = 0\ndef write(data):\n    global at\n    at += (done := os.pwritev(out, [data[:1], data[1:]], at, os.RWF_DSYNC))\n    return done",
+    "sendfile": "def write(data): return os.sendfile(out, source(data), 0, 1 << 30)",
+    "copy_file_range": "def write(data): return os.copy_file_range(source(data), out, 1 << 30, 0)",
+    "splice": "def write(data): return os.splice(pipe(data), out, 1 << 30)",
+}
+#: Of files alone, of sockets alone, of pipes alone.
+OF_FILES = [name for name in WRITERS if name != "write"]
+OF_SOCKETS = {
+    "send": "def write(data): return there.send(data)",
+    "sendmsg": "def write(data): return there.sendmsg([data[:7], data[7:]])",
+    "sendmmsg": """
+class vector(ctypes.Structure): _fields_ = [("base", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+class header(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_int), ("iov", ctypes.POINTER(vector)), ("count", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t), ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
+def write(data):
+    parts = (vector * 2)(vector(data, len(data) // 2), vector(data, len(data) - len(data) // 2))
+    messages = (header * 2)(*(header(iov=ctypes.pointer(part), count=1) for part in parts))
+    done = ctypes.CDLL(None).sendmmsg(out, messages, 2, 0)
+    return sum(message.sent for message in messages[:done])
+""",
+    "sendfile": WRITERS["sendfile"], "splice": WRITERS["splice"], "write": WRITERS["write"], "writev": WRITERS["writev"],
+}
+OF_PIPES = {
+    "write": WRITERS["write"], "splice": WRITERS["splice"], "sendfile": WRITERS["sendfile"],
+    "tee": "def write(data): return ctypes.CDLL(None, use_errno=True).tee(pipe(data), out, ctypes.c_size_t(1 << 30), 0)",
+    "vmsplice": """
+class vector(ctypes.Structure): _fields_ = [("base", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+def write(data): return ctypes.CDLL(None).vmsplice(out, (vector * 2)(vector(data, 9), vector(data, len(data) - 9)), ctypes.c_ulong(2), 0)
+""",
+}
+WRITING = """
+import ctypes, os, socket, sys
+out, source_path = int(sys.argv[1]), sys.argv[2]
+if out < 0: out = os.open(sys.argv[3], os.O_RDWR | os.O_CREAT, 0o600)
+there = socket.socket(fileno=os.dup(out)) if sys.argv[3] == "socket" else None
+def source(data):
+    return os.open(source_path, os.O_RDONLY)
+def pipe(data):
+    read, write_end = os.pipe()
+    os.write(write_end, data)
+    os.close(write_end)
+    return read
+WRITER
+total = 0
+while total < 100000: total += write(b"x" * 300)
+"""
+
+
+def written_by(context, writer, out, place, *options, limit=1000, **arguments):
+    """Lets a program write for ever by one kind of call; how that ended."""
+    with scratch() as folder:
+        source = folder / "source"
+        source.write_bytes(b"y" * 100000)
+        result = context.guest(["/usr/bin/python3", "-BIS", "-c", WRITING.replace("WRITER", writer), str(out), str(source), str(place)],
+                               "--max-output", str(limit), *options, **arguments)
+    check(result.status == 124, result.describe(), writer + result.transcript())
+    check(result.stderr.count(b"max-output: the session has written the ") == 1, "it does not say why, once", result.transcript())
+
+
+@case()
+def output_to_files(context):
+    """--max-output, by every call that writes files: exactly so much comes out."""
+    for name, writer in WRITERS.items():
+        for options in [[], ["--fakeroot", "--stats", "--no-fast-syscalls"]] if name == "write" else [[]]:
+            with scratch() as folder:
+                written_by(context, writer, -1, folder / "out", *options)
+                size = (folder / "out").stat().st_size
+                check(size == 1000, f"{name}: {size} bytes were written")
+
+
+@case()
+def output_to_what_was_given(context):
+    """Sockets, pipes and terminals that vmrun was started with count."""
+    for type, writers, expected in [(socket.SOCK_STREAM, OF_SOCKETS, 1000), (socket.SOCK_DGRAM, {"send": OF_SOCKETS["send"]}, 900)]:
+        for name, writer in writers.items():
+            here, there = socket.socketpair(socket.AF_UNIX, type)
+            with here, there:
+                written_by(context, writer, there.fileno(), "socket", pass_fds=[there.fileno()])
+                there.close()
+                received = 0
+                here.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while data := here.recv(10000):
+                        received += len(data)
+                check(received == expected, f"{name}: {received} bytes were sent")
+    for name, writer in OF_PIPES.items():
+        read, write = os.pipe()
+        try:
+            written_by(context, writer, write, "pipe", pass_fds=[write])
+            os.close(write)
+            write = -1
+            received = len(os.read(read, 10000))
+            check(received == 1000, f"{name}: {received} bytes were written to the pipe")
+        finally:
+            for end in (read, write):
+                if end >= 0:
+                    os.close(end)
+    master, slave = os.openpty()
+    try:
+        tty.setraw(slave)
+        written_by(context, WRITERS["write"], slave, "terminal", pass_fds=[slave])
+        received = len(os.read(master, 10000))
+        check(received == 1000, f"{received} bytes were written to the terminal")
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@case()
+def output_among_guests(context):
+    """What stays in the session does not count."""
+    program = """
+import os, socket
+read, write = os.pipe()
+here, there = socket.socketpair()
+null = os.open("/dev/null", os.O_WRONLY)
+for _ in range(100):
+    os.write(write, b"x" * 1000); os.read(read, 1000)
+    there.sendmsg([b"x" * 1000]); here.recv(1000)
+    os.writev(null, [b"x" * 1000])
+    os.splice(read, null, os.write(write, b"x" * 1000))
+print("done")
+"""
+    result = context.guest(["/usr/bin/python3", "-BIS", "-c", program], "--max-output", "5")
+    check((result.status, result.stdout) == (0, b"done\n"), result.describe(), result.transcript())
+    result = context.guest(["/usr/bin/python3", "-BIS", "-c", "print('done!')"], "--max-output", "5")
+    check((result.status, result.stdout) == (124, b"done!"), result.describe(), result.transcript())
+
+
+@case()
+def output_of_many(context):
+    """Children, threads and executed programs write as much as one may."""
+    many = """
+import os, sys, threading
+out = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def write():
+    while True: os.write(out, b"x" * 97)
+for _ in range(3):
+    if os.fork() == 0: threading.Thread(target=write).start(); write()
+os.wait()
+"""
+    shell = 'while :; do /bin/echo line >> "$0"; (echo of another >> "$0"); /bin/sh -c "exec /bin/echo third" >> "$0"; done'
+    for command in [["/usr/bin/python3", "-BIS", "-c", many], ["/bin/sh", "-c", shell]]:
+        with scratch() as folder:
+            result = context.guest([*command, str(folder / "out")], "--max-output", "2K", timeout=60)
+            check(result.status == 124, result.describe(), result.transcript())
+            check(result.stderr.count(b"max-output: ") == 1, "it does not say why, once", result.transcript())
+            size = (folder / "out").stat().st_size
+            check(size == 2048, f"{size} bytes were written")

@@ -78,6 +78,7 @@ def told_however_it_ends(context):
             (["/bin/sh", "-c", "(sleep 0.2; exec cat /etc/hostname) & exit 2"], [], 2)]:
         _, counts = counted(context, command, *options, status=status)
         check(counts["calls"]["count"] > 5, "hardly any calls", str(counts))
+        check(counts["peak_memory_kib"] > 100, "no memory", str(counts))
 
 
 @case()
