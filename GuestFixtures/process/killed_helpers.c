@@ -146,22 +146,6 @@ static _Noreturn int spawn_for_ever(void *unused UNUSED)
     }
 }
 
-static void while_they_execute(void)
-{
-    for (int round = 0; round < ROUNDS / 4; round++) {
-        /* A child of the one that is killed may still stand on its stack. */
-        pid_t child = clone(spawn_for_ever, new_stack(), CLONE_VM | SIGCHLD, NULL);
-        CHECK(child > 0);
-        if (child <= 0) return;
-        wait_a_moment();
-        wait_a_moment();
-        wait_a_moment();
-        CHECK_OK(kill(child, SIGKILL));
-        reap_killed(child);
-        use_memory(round);
-    }
-}
-
 /* Whole processes, each with children in its memory. */
 static void with_their_parent(void)
 {
@@ -191,7 +175,6 @@ int main(int argc, char **argv)
     }
     RUN(beside_their_parent);
     RUN(in_place_of_their_parent);
-    RUN(while_they_execute);
     RUN(with_their_parent);
     return finish();
 }

@@ -87,6 +87,10 @@ public final class LimitedSystemCalls: SystemCallServer {
         return inner.serveForwarded(thread, number: number, arguments)
     }
 
+    public func noteRefused(_ thread: GuestThread, number: UInt64, _ arguments: SyscallArguments, _ refusal: CallRefusal) {
+        inner.noteRefused(thread, number: number, arguments, refusal)
+    }
+
     public func processEnds(_ process: GuestProcess) { inner.processEnds(process) }
 
     public var observesSignals: Bool { inner.observesSignals }

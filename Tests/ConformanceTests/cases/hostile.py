@@ -11,7 +11,7 @@ from harness import pointer_plan, process
 from harness.context import ENVIRONMENT, scratch
 from harness.registry import check, case
 
-ARENA_TOP = 0x5400_0000_0000
+ARENA_TOP = 0x6e00_0000_0000
 
 #: Where Linux and vmrun say different things: (labels, native answer, answer under vmrun, why). Labels are CALL/VARIANT/ARGUMENT/ADDRESS/LENGTH.
 #: An entry that meets nothing fails the test.
@@ -38,7 +38,7 @@ def addresses_of(pid):
             path = rest[3].strip() if len(rest) > 3 else ""
             if start < ARENA_TOP:
                 continue
-            kind = {"[heap]": "own.heap", "[stack]": "own.stack"}.get(path)
+            kind = "own.stack" if path == "[stack]" else None
             if "kvm-vcpu" in path:
                 kind = "own.vcpu"
             elif path.startswith("/") and "memfd" not in path:

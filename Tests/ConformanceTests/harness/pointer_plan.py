@@ -18,14 +18,14 @@ CURRENT_DIRECTORY = "ffffffffffffff9c"
 FIXED = {
     "null": 0,
     "low": 0xf000,
-    "arena.last": 0x5400_0000_0000 - 0x1000,
-    "arena.end": 0x5400_0000_0000,
-    "arena.across": 0x5400_0000_0000 - 4,
-    "shim.tables": 0x7d00_0000_0000,
-    "shim.code": 0x7d00_0000_3000,
-    "shim.stubs": 0x7d00_0000_4000,
-    "shim.first": 0x7d00_0001_0000,
-    "shim.page": 0x7d00_0020_0000,
+    "arena.last": 0x6e00_0000_0000 - 0x1000,
+    "arena.end": 0x6e00_0000_0000,
+    "arena.across": 0x6e00_0000_0000 - 4,
+    "shim.tables": 0x6e80_0000_0000,
+    "shim.code": 0x6e80_0000_3000,
+    "shim.stubs": 0x6e80_0000_4000,
+    "shim.first": 0x6e80_0001_0000,
+    "shim.page": 0x6e80_0020_0000,
     "user.last": 0x7fff_ffff_f000,
     "noncanonical": 0x8000_0000_0000,
     "sign": 0x8000_0000_0000_0000,
@@ -36,10 +36,10 @@ FIXED = {
 }
 #: Of the fixture's own memory.
 OWN_PAGES = ["page", "edge", "hole", "ro", "none"]
-OWN_OF_VMRUN = ["own.text", "own.data", "own.heap", "own.stack", "own.mapping", "own.vcpu"]
+OWN_OF_VMRUN = ["own.text", "own.data", "own.stack", "own.mapping", "own.vcpu"]
 ADDRESSES = [*OWN_OF_VMRUN, *FIXED, *OWN_PAGES]
 #: One of each kind, where all would take too long: unusual lengths, and calls that take a process each.
-FEW = ["own.text", "own.heap", "shim.page", "null", "low", "arena.last", "kernel", "page", "ro"]
+FEW = ["own.text", "own.mapping", "shim.page", "null", "low", "arena.last", "kernel", "page", "ro"]
 
 #: What a good argument of each kind is.
 GOOD = {"value": "0", "fd": "fd.file", "dirfd": CURRENT_DIRECTORY, "new fd": "32", "fd count": "8", "path": "'/tmp/file'", "string": "'user.name'",
