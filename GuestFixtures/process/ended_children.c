@@ -59,12 +59,12 @@ int main(void)
         _exit(0);
     }
     for (int i = 0; i < 8; i++) wait_until_ended(children[i] = ending_with(0));
-    struct itimerval soon = {.it_value = {.tv_usec = 50000}};
-    CHECK_OK(setitimer(ITIMER_REAL, &soon, NULL));
+    struct itimerval often = {{0, 50000}, {0, 50000}}, never = {0};
+    CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
     CHECK(waitpid(sleeper, &status, 0) == -1 && errno == EINTR);
-    CHECK_OK(setitimer(ITIMER_REAL, &soon, NULL));
     siginfo_t info;
     CHECK(waitid(P_PID, (id_t)sleeper, &info, WEXITED) == -1 && errno == EINTR);
+    CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
     CHECK_OK(kill(sleeper, SIGKILL));
     CHECK_EQ(waitpid(sleeper, &status, 0), sleeper);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);

@@ -405,6 +405,7 @@ static void headers(void)
 static volatile int alarms;
 static void count_alarm(int number) { (void)number; alarms++; }
 
+/* Alarms come again and again: the first may come before the call that it is to interrupt. */
 static void interrupted(void)
 {
     connected(SOCK_STREAM);
@@ -412,11 +413,14 @@ static void interrupted(void)
     sigaction(SIGALRM, &action, NULL);
     struct msghdr message;
     union control control;
-    ualarm(20000, 0);
+    ualarm(20000, 20000);
     CHECK_ERROR(receive(pair[0], &message, &control, sizeof control, 0), EINTR);
     char text[20];
-    ualarm(20000, 0);
+    ualarm(20000, 20000);
     CHECK_ERROR(recvfrom(pair[0], text, sizeof text, 0, (struct sockaddr *)&control, &(socklen_t){20}), EINTR);
+    ualarm(0, 0);
+    CHECK(alarms >= 2);
+    alarms = 0;
     /* A time-out ends it as if nothing were there; and restarts nothing. */
     struct timeval limit = {0, 20000};
     CHECK_OK(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
@@ -425,9 +429,10 @@ static void interrupted(void)
     CHECK_OK(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
     action.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &action, NULL);
-    ualarm(20000, 0);
+    ualarm(20000, 20000);
     CHECK_ERROR(recv(pair[0], text, 1, 0), EINTR);
-    CHECK_EQ(alarms, 3);
+    ualarm(0, 0);
+    CHECK(alarms > 0);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     CHECK_OK(bind(listener, (struct sockaddr *)&name, 2));
@@ -435,8 +440,9 @@ static void interrupted(void)
     CHECK_OK(listen(listener, 1));
     action.sa_flags = 0;
     sigaction(SIGALRM, &action, NULL);
-    ualarm(20000, 0);
+    ualarm(20000, 20000);
     CHECK_ERROR(accept(listener, NULL, NULL), EINTR);
+    ualarm(0, 0);
     CHECK_ERROR(syscall(SYS_accept4, listener, NULL, NULL, 0x1234), EINVAL);
     close(listener);
     closed();
