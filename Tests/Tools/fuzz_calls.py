@@ -77,6 +77,7 @@ def main():
     parser.add_argument("options", nargs="*", help="further options of vmrun, after --")
     options = parser.parse_args()
     Machine.become_subreaper()
+    Machine.live_apart()
     root = Root()
     before = Machine.shared_memory(), Machine.descriptors(), Machine.shared_pages()
     first = int(time.time()) if options.seed is None else options.seed

@@ -21,6 +21,7 @@ import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS, CLONE_NEWIPC = 0x20000, 0x8000000
 #: How long one round may take on a busy machine.
 SECONDS = 30.0
 
@@ -59,6 +60,15 @@ class Machine:
     def become_subreaper():
         """Orphans of what this process starts become its children."""
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    @staticmethod
+    def live_apart():
+        """What others leave in /dev/shm, /tmp and System V IPC is not this program's affair, nor the other way round. Takes root."""
+        if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWIPC) != 0:
+            return
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        for directory in ["/dev/shm"] + ([] if REPOSITORY.is_relative_to("/tmp") else ["/tmp"]):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", directory], check=True)
 
     @staticmethod
     def processes():
@@ -276,6 +286,7 @@ def main():
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     random.seed(seed)
     Machine.become_subreaper()
+    Machine.live_apart()
     complaints = []
     if options.rounds:
         complaints += soak("start and exit", start_and_exit, options) + soak("spawn and kill", spawn_and_kill, options)
