@@ -288,6 +288,8 @@ static void nothing_to_wait_for(void)
         }
         exiting(2);
         CHECK_ERROR(wait(NULL), ECHILD);
+        /* The kernel wakes the parent a moment before it forgets the child. */
+        WAIT_UNTIL(kill(pid, 0) != 0);
         CHECK_ERROR(kill(pid, 0), ESRCH);
         pid = exiting(3);
         CHECK_ERROR(waitid(P_PID, (id_t)pid, &info, WEXITED), ECHILD);

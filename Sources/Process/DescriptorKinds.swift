@@ -78,11 +78,22 @@ public final class DescriptorKinds {
     private static func ask(_ descriptor: Int32) -> Kind {
         guard let status = Host.status(of: descriptor) else { return .unknown }
         switch status.st_mode & UInt32(S_IFMT) {
-        case UInt32(S_IFREG), UInt32(S_IFDIR), UInt32(S_IFBLK): return .storage
+        case UInt32(S_IFREG): return isOfProc(descriptor, status) ? .other : .storage
+        case UInt32(S_IFDIR), UInt32(S_IFBLK): return .storage
         case UInt32(S_IFIFO): return .pipe
         case UInt32(S_IFCHR): return isOfMemory(device: UInt64(status.st_rdev)) ? .storage : .device
         default: return .other
         }
+    }
+
+    /// Files of procfs look at who reads or writes them: some are the calling thread's own (timerslack_ns).
+    private static func isOfProc(_ descriptor: Int32, _ status: stat) -> Bool {
+        // File systems without a disk have devices of major number 0.
+        if status.st_dev >> 8 & 0xfff != 0 { return false }
+        let procMagic = 0x9fa0
+        var system = statfs()
+        let result = withUnsafeMutablePointer(to: &system) { Host.raw(Int32(SYS_fstatfs), Int(descriptor), $0.argument) }
+        return result == 0 && Int(system.f_type) == procMagic
     }
 
     /// Whether st_rdev is that of null, zero, full or urandom (the kernel's Documentation/admin-guide/devices.txt).

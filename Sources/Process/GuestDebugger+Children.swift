@@ -55,7 +55,7 @@ extension GuestDebugger {
     /// Over which a fork's child is to learn what becomes of it; nil where nobody wants to know of it.
     func prepareFork() -> (receiving: Int32, sending: Int32)? {
         // A vfork child that is debugged beside its parent is the second one already.
-        let isWanted = lock.withLock { isAttached && agreement.knowsForks && heldChild == nil }
+        let isWanted = lock.withLock { isAttached && agreement.knowsForks && heldChild?.isFollowed != true }
         guard isWanted, let pair = try? ForkIPC.socketPair() else { return nil }
         // A fork child drops this one.
         let sending = Int32(

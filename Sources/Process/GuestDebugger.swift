@@ -324,6 +324,11 @@ public final class GuestDebugger {
         }
         let isFirst = mode == .running && !state.isHeld
         if isFirst {
+            // Two processes are debugged already: this one's child runs by itself.
+            if child != nil && heldChild != nil {
+                lock.unlock()
+                return .unattended
+            }
             mode = .stopping
             if let child { heldChild = child }
             report = (thread.tid, reason)
